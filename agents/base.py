@@ -9,10 +9,13 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from matgym.agents.problem import Problem
+from matgym.agents.scoring import without_violations
 from matgym.agents.searched import SearchedTask
 from matgym.errors import MatgymError, ModelError, one_line, require_counts
 from matgym.models import Predictions
 from matgym.tasks import Designs, DesignTask, Scores
+
+__all__ = ["CheckedOptimizer", "MakeOptimizer", "Optimizer", "Problem", "check_counts", "check_optimizer", "name_of"]
 
 
 class Optimizer(ABC):
@@ -104,7 +107,10 @@ class CheckedOptimizer:
         searched = problem.task
         if not isinstance(searched, SearchedTask):  # one such task serves all targets of a search
             searched = SearchedTask.of(searched, self.name)
-        self.problem = replace(problem, task=searched)
+        known = problem.known
+        if known is not None:  # as `tell` receives scores
+            known = replace(known, scores=without_violations(known.scores))
+        self.problem = replace(problem, task=searched, known=known)
         self._dtype = problem.space.sample(1, np.random.default_rng(0)).dtype
         self._optimizer: Any = self._called("its constructor", partial(make, self.problem, budget, rng))
         if not isinstance(self._optimizer, Optimizer):

@@ -138,6 +138,13 @@ class Problem(ValueObject):
             return self.space.sample(count, rng)
         return self.space.encode(self.generator.sample(self.space, self.targets(count), rng))
 
+    def best_known(self, count: int) -> tuple[Designs, FloatArray]:
+        """Return the (k, width) known designs of the largest rewards, and these rewards; k is at most `count`."""
+        if self.known is None:
+            return self.space.sample(0, np.random.default_rng(0)), np.zeros(0)
+        order = np.argsort(-self.known.scores.reward, kind="stable")[:count]
+        return self.known.designs[order], self.known.scores.reward[order]
+
     # ---- what is searched
 
     @property

@@ -20,7 +20,7 @@ from matgym.tasks.reward import check_reward, name_of, rewarded, tell_failures
 from matgym.tasks.scores import Scores
 from matgym.tasks.solved import Solved
 from matgym.tasks.space import Designs, DesignSpace
-from matgym.typing import BoolArray, FloatArray, IntArray
+from matgym.typing import BoolArray, FloatArray
 
 RewardFunction: TypeAlias = Callable[[Predictions, FloatArray], Any]
 """A function from predictions of B designs and their (B,) or (B, T) targets to (B,) rewards in [0, 1].

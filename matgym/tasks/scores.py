@@ -1,5 +1,6 @@
 """The scores of designs: rewards, losses, predictions and violations."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,20 @@ class Scores(ValueObject):
     cost: FloatArray | None = None
     failed: BoolArray | None = None
     bounded: Predictions | None = None
+
+    @classmethod
+    def stacked(cls, parts: Sequence["Scores"]) -> "Scores":
+        """Return the scores of several batches of one task as one batch."""
+        columns: dict[str, FloatArray | BoolArray | None] = {}
+        for name in ("reward", "loss", "value", "components", "cost", "failed"):
+            known = [column for part in parts if (column := getattr(part, name)) is not None]
+            columns[name] = np.concatenate(known) if len(known) == len(parts) else None
+        bounded = [part.bounded for part in parts if part.bounded is not None]
+        return cls(
+            predictions=Predictions.stacked([part.predictions for part in parts]),
+            bounded=Predictions.stacked(bounded) if bounded else None,
+            **columns,  # type: ignore[arg-type]
+        )
 
     def take(self, rows: IntArray | BoolArray) -> "Scores":
         """Return the scores of some rows, given as indices or as a mask."""

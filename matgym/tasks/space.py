@@ -17,7 +17,7 @@ from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject, returns_read_only
 from matgym.structures import TubeDomain
 from matgym.tasks.variables import Variable
-from matgym.typing import BoolArray, FloatArray, IntArray
+from matgym.typing import BoolArray, FloatArray
 
 Designs: TypeAlias = NDArray[Any]
 """(B, width): one design a row; whole numbers, or floats in [-1, 1]."""
@@ -259,7 +259,7 @@ class Choices(ValueObject, DesignSpace):
             allowed = self.allowed(designs, place)
             nth = allowed.cumsum(axis=1)[np.arange(len(designs)), designs[:, place]] - 1
             numbers[:, place] = np.maximum(np.ceil(nth * count / allowed.sum(axis=1) - 0.5), 0.0)
-        return numbers + self._ends[0]
+        return np.asarray(numbers + self._ends[0])
 
     def valid(self, designs: Designs) -> BoolArray:
         """Return (B,) whether all choices of each row are allowed."""

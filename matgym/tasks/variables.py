@@ -90,14 +90,16 @@ class Variable:
                 return float(value)
             raise ConfigurationError(f"{self.name}={value!r} is no number from {self.low:g} to {self.high:g}")
         for place, known in enumerate(self.values):
-            if known == value or (not isinstance(known, str) and _is_near(known, value)):
+            if known == value or _is_near(known, value):
                 return float(place)
         raise ConfigurationError(f"{self.name}={value!r} is none of {', '.join(map(str, self.values))}")
 
 
-def _is_near(known: float, value: Any) -> bool:
+def _is_near(known: Value, value: Any) -> bool:
     """Return whether a number is the one that is meant; other libraries compute with rounded numbers."""
-    return isinstance(value, float | np.number) and abs(known - value) <= _NEAR * max(abs(known), abs(value))
+    if isinstance(known, str) or not isinstance(value, float | np.number):
+        return False
+    return bool(abs(known - value) <= _NEAR * max(abs(known), abs(value)))
 
 
 def numbers_of(variables: Sequence[Variable], points: Sequence[Mapping[str, Any]]) -> FloatArray:
@@ -110,7 +112,7 @@ def numbers_of(variables: Sequence[Variable], points: Sequence[Mapping[str, Any]
     for point in points:
         if differing := names ^ set(point):
             word = "lacks" if differing - set(point) else "has the unknown variable"
-            raise ConfigurationError(f"a point {word} {sorted(differing)[0]!r}: give all of {', '.join(sorted(names))}")
+            raise ConfigurationError(f"a point {word} {min(differing)!r}: give all of {', '.join(sorted(names))}")
     rows = [[variable.number(point[variable.name]) for variable in variables] for point in points]
     return np.array(rows, dtype=np.float64).reshape(len(points), len(variables))
 
