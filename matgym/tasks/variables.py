@@ -99,7 +99,8 @@ def _is_near(known: Value, value: Any) -> bool:
     """Return whether a number is the one that is meant; other libraries compute with rounded numbers."""
     if isinstance(known, str) or not isinstance(value, float | np.number):
         return False
-    return bool(abs(known - value) <= _NEAR * max(abs(known), abs(value)))
+    given = float(value)
+    return abs(known - given) <= _NEAR * max(abs(known), abs(given))
 
 
 def numbers_of(variables: Sequence[Variable], points: Sequence[Mapping[str, Any]]) -> FloatArray:
