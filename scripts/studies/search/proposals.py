@@ -3,15 +3,14 @@
 The problems are doped tubes with rewards of shipped surrogates, rings with rewards of tables, single tubes with other
 targets, and recipes in other reactors. Their tubes, budgets, targets or reactors are not those of the named instances
 (`matgym.tasks.instances`).
-`python -m scripts.studies.search.proposals` (some minutes) writes agents/proposals/weights/annealing.safetensors, its
-card, and docs/results/proposals.json.
+`python -m scripts.studies.search.proposals` (two minutes of one core; it does not resume) writes
+agents/proposals/weights/annealing.safetensors, its card, and docs/results/proposals.json.
 """
 
 import time
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pyarrow as pa
 
 from matgym.agents.optimizers.heuristics import COLD, HOT
 from matgym.agents.problem import Problem
@@ -22,14 +21,14 @@ from matgym.structures import tube_lattice
 from matgym.tasks import DesignTask, chirality_task, decoration_task, rings_task
 from matgym.tasks.furnace_design import furnace_task
 from matgym.tasks.solved import Solved
-from scripts.studies.common import OUTPUT, StudyJob
+from scripts.studies.common import Study
 
 
 @dataclass(frozen=True)
 class Settings:
     """The settings of the study."""
 
-    updates: int = 150
+    updates: int = 60
     seed: int = 0
 
 
@@ -89,28 +88,28 @@ def problems():
     return named
 
 
-@dataclass(frozen=True)
-class Train(StudyJob):
-    """The job that trains and stores the network."""
+def main():
+    study = Study.from_command_line("proposals", __doc__, Settings(), QUICK)
+    began, rows, named = time.perf_counter(), [], problems()
+    if study.quick:
+        named = dict(list(named.items())[:2])
+    updates = Updates(updates=study.settings.updates, seed=study.settings.seed)
+    training = Training(tuple(named.values()), updates, (HOT, COLD))
 
-    settings: Settings
-    seed: int
+    def on_update(update, _, gain):
+        rows.append({"update": update, "gain": gain, "evaluations": training.evaluations})
+        print(f"update {update}: gain {gain:.2f}, {training.evaluations:,} evaluations", flush=True)
 
-    def run(self):
-        """Return a row for each ten updates."""
-        began, rows, named = time.perf_counter(), [], problems()
-        updates = Updates(updates=self.settings.updates, seed=self.seed)
-        training = Training(tuple(named.values()), updates, (HOT, COLD))
+    network = training.run(on_update)
+    folder = study.docs / "weights" if study.quick else STORE.shipped
+    folder.mkdir(parents=True, exist_ok=True)
+    save_proposals(
+        network, folder / "annealing.safetensors", temperatures=(HOT, COLD), evaluations=training.evaluations,
+        problems=tuple(named), seed=updates.seed, seconds=time.perf_counter() - began,
+        command="python -m scripts.studies.search.proposals",
+    )  # fmt: skip
+    study.write({"problems": list(named), "evaluations": training.evaluations, "rows": rows})
 
-        def on_update(update, _, gain):
-            rows.append({"update": update, "gain": gain, "evaluations": training.evaluations})
-            print(update, round(gain, 3), training.evaluations, round(time.perf_counter() - began), flush=True)
 
-        network = training.run(on_update)
-        folder = STORE.shipped if OUTPUT is None else OUTPUT
-        del folder
-        save_proposals(
-            network, self.path, temperatures=(HOT, COLD), evaluations=training.evaluations, problems=tuple(named),
-            seed=self.seed, seconds=time.perf_counter() - began, command="python -m scripts.studies.search.proposals",
-        )  # fmt: skip
-        return pa.Table.from_pylist(rows)
+if __name__ == "__main__":
+    main()
