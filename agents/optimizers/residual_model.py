@@ -33,6 +33,7 @@ class ResidualModel(PairModel):
     Raises:
         ConfigurationError: if there is no surrogate of the property or for these designs, the surrogate is the model of
             an objective, or the task has a reward function.
+        PropertyError: if the surrogate does not predict the property of an objective.
     """
 
     def __init__(
