@@ -19,9 +19,10 @@ from matgym.physics.geometry import DIAMETER_NM, Geometry
 from matgym.physics.registry import judge_of, parse_properties
 from matgym.structures import TubeLattice
 from matgym.tasks.any_tube import AnyTube, lattices_of
-from matgym.tasks.base import DesignTask, Scores, sound
+from matgym.tasks.base import DesignTask, sound
 from matgym.tasks.decoration import resolved
 from matgym.tasks.objective import Estimate, Objective, tolerance
+from matgym.tasks.scores import Scores
 from matgym.tasks.solved import Solved
 from matgym.tasks.space import Designs
 from matgym.typing import BoolArray, FloatArray, IntArray
