@@ -157,7 +157,10 @@ class _Optimizers:
         if initial_designs is not None and isinstance(task.space, Decorations):
             pool = _Pool(as_design_generator(initial_designs), targets, rngs[-1])
             shares = [_Share(pool, row) for row in range(len(targets))]
-        searched = SearchedTask.of(task, method.name)
+        # The centre of the unit cube is where many searches begin. Turned, it stands for another design in every run.
+        searched = SearchedTask.of(
+            replace(task, space=task.space.turned(np.random.default_rng([seed, 2]))), method.name
+        )
         self.optimizers = [
             CheckedOptimizer(method.make, Problem(searched, np.atleast_1d(target), share), queries, rng, method.name)
             for target, share, rng in zip(targets, shares, rngs, strict=False)
