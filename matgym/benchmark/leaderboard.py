@@ -240,7 +240,7 @@ def task_facts(results: Results, task: str) -> tuple[str, ...]:
     return (
         f"{about.title[:1].upper()}{about.title[1:].rstrip('.')} ({aims[about.direction]}). {designs}",
         (
-            f"The {sure} has a loss of {about.optimum_loss:.6g}{unit} (by {about.found_by or 'an unnamed method'}). A "
+            f"The {sure} has a loss of {about.optimum:.6g}{unit} (by {about.found_by or 'an unnamed method'}). A "
             f"run has {'found' if about.proven else 'reached'} it if its loss is within {about.tolerance:.3g}{unit} of "
             f"this value. The median random design has a loss of {about.random_loss:.6g}{unit}."
         ),

@@ -26,18 +26,36 @@ SCHEMA: Final = pa.schema(
         ("surrogate", pa.int64()),
         ("oracle", pa.int64()),
         ("simulation", pa.int64()),
+        ("experiment", pa.int64()),
         ("verifications", pa.int64()),
         ("training_seconds", pa.float64()),
+        ("hypervolume", pa.float64()),
+        ("violation", pa.float64()),
+        ("diversity", pa.float64()),
+        ("novelty", pa.float64()),
         ("design", pa.list_(pa.float64())),
+        ("best", pa.list_(pa.list_(pa.float64()))),
+        ("trajectory", pa.list_(pa.float64())),
+        ("costs", pa.list_(pa.float64())),
         ("described", pa.string()),
         ("xyz", pa.string()),
         ("identity", pa.string()),
         ("run", pa.string()),
     ]
 )
-"""Columns of a record, which has a row for every checkpoint of every target."""
+"""Columns of a record, which has a row for every checkpoint of every target.
 
-KINDS: Final = ("surrogate", "oracle", "simulation")
+`hypervolume` is that of the designs evaluated so far, by the task's model; NaN for one objective. The last row of a
+search also holds its best different designs (`best`) with their diversity and novelty, the violation of the constraint
+by the final design (by the oracle, as a share of the bound), the loss of every evaluated design in order (`trajectory`;
+infinite for a design without a value or against the constraint), and its violation (`costs`; empty without a
+constraint). These columns are NaN or empty in other rows.
+"""
+
+LISTS: Final = ("design", "best", "trajectory", "costs")
+"""Columns of lists."""
+
+KINDS: Final = ("surrogate", "oracle", "simulation", "experiment")
 """Kinds of evaluations of a search."""
 
 PATTERN: Final = "[!.]*.parquet"
@@ -59,7 +77,11 @@ SELECT filename, CASE
   WHEN evaluation NOT BETWEEN 1 AND $budget THEN 'evaluation ' || evaluation
   WHEN NOT (seconds BETWEEN 0 AND $largest) THEN 'seconds ' || seconds
   WHEN NOT (training_seconds BETWEEN 0 AND $largest) THEN 'training_seconds ' || training_seconds
-  WHEN least(surrogate, oracle, simulation, verifications) < 0 THEN 'a negative number of evaluations'
+  WHEN least(surrogate, oracle, simulation, experiment, verifications) < 0 THEN 'a negative number of evaluations'
+  WHEN hypervolume < 0 OR violation < 0 THEN 'a negative hypervolume or violation'
+  WHEN NOT isnan(diversity) AND NOT (diversity BETWEEN 0 AND 1) THEN 'diversity ' || diversity
+  WHEN NOT isnan(novelty) AND NOT (novelty BETWEEN 0 AND 1) THEN 'novelty ' || novelty
+  WHEN len(trajectory) > $budget OR len(costs) > $budget THEN 'a trajectory of too many evaluations'
   WHEN isfinite(predicted_loss) AND abs(predicted_loss) > $largest THEN 'predicted_loss ' || predicted_loss
   WHEN isfinite(verified_loss) AND abs(verified_loss) > $largest THEN 'verified_loss ' || verified_loss
   END AS wrong
@@ -98,9 +120,16 @@ def read_record(path: Path) -> pa.Table:
             f"{path} does not hold records: {one_line(error)}; remove it and run the suite again"
         ) from None
     empty = [name for name in SCHEMA.names if table[name].null_count]
-    if empty or table["design"].combine_chunks().flatten().null_count:
-        raise DatasetError(f"{path} does not hold records: a value of {(empty or ['design'])[0]} is missing; remove it")
+    empty += [name for name in LISTS if _flat(table[name]).null_count]
+    if empty:
+        raise DatasetError(f"{path} does not hold records: a value of {empty[0]} is missing; remove it")
     return table
+
+
+def _flat(column: pa.ChunkedArray) -> pa.Array:
+    """Return the numbers of a column of lists; a list that is missing within a list counts as missing."""
+    values = column.combine_chunks().flatten()
+    return values if not pa.types.is_list(values.type) or values.null_count else values.flatten()
 
 
 def _check_contents(file: pq.ParquetFile, path: Path) -> None:

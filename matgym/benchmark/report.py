@@ -146,7 +146,7 @@ def _winner(results: Results, best: Searched) -> Winner:
     from matgym.viz.tube3d import tube_html
 
     about = results.facts.tasks[best.task]
-    regret = float(best.verified[-1]) - about.optimum_loss
+    regret = float(best.verified[-1]) - about.optimum
     unit = f" {about.unit}" if about.unit else ""
     standing = f"regret {regret:.3g}{unit}"
     if regret <= about.tolerance:

@@ -28,6 +28,24 @@ from matgym.typing import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)
+class Trajectory(ValueObject):
+    """All evaluations of a search with one target, in their order.
+
+    Attributes:
+        designs: (queries, width) designs.
+        losses: (queries,) losses by the task's model; infinite for a design without a value, or against the constraint.
+        costs: (queries,) violations of the constraint; 0 without a constraint.
+        rewards: (queries, k) rewards of each of several objectives, 0 for a design that has no loss; k is 0 for one
+            objective.
+    """
+
+    designs: Designs
+    losses: FloatArray
+    costs: FloatArray
+    rewards: FloatArray
+
+
+@dataclass(frozen=True)
 class Search(ValueObject):
     """Results of one method for each of T targets.
 
@@ -40,6 +58,7 @@ class Search(ValueObject):
         progress: (queries, T) predicted loss of the best design so far; infinite while no design has one.
         visited: (V, width) sample of all evaluated designs.
         incumbents: (T, width) best designs after each number of evaluations in `checkpoints`.
+        trajectory: all evaluations of a search with one target; None for several targets.
     """
 
     method: str
@@ -49,6 +68,7 @@ class Search(ValueObject):
     progress: FloatArray
     visited: Designs
     incumbents: dict[int, Designs]
+    trajectory: Trajectory | None = None
 
     def tubes(self, task: DesignTask) -> TubeBatch:
         """Return the designs as tubes."""
@@ -108,6 +128,7 @@ def search(
     reward, loss, predicted = np.full(count, -np.inf), np.full(count, np.inf), np.full(count, np.nan)
     progress, visited = np.empty((queries, count)), []
     incumbents: dict[int, Designs] = {}
+    parts: list[Trajectory] = []
     while (active := np.flatnonzero(spent < queries)).size:
         asked = {int(row): proposer.ask(int(row))[: queries - spent[row]] for row in active}
         rows = np.repeat(list(asked), [len(part) for part in asked.values()])
@@ -119,6 +140,8 @@ def search(
         visited.append(designs[rng.integers(len(designs))].copy())
         losses = np.nan_to_num(scores.loss, nan=np.inf)
         values = np.where(np.isfinite(losses), scores.value, np.nan)
+        if count == 1:
+            parts.append(_part(task, designs, scores, losses, targets[rows]))
         done_before = int(spent.min())
         for design, row, earned, lost, value in zip(designs, rows, scores.reward, losses, values, strict=True):
             # The reward includes the uncertainty of a prediction. The loss decides between equal rewards.
@@ -137,7 +160,21 @@ def search(
         for _ in range(done_before, int(spent.min())):
             on_turn()
         evaluated = task.ledger.counts.total()  # `on_turn` is the caller's, who may evaluate
-    return Search(name, targets, best, predicted, progress, np.stack(visited), incumbents)
+    return Search(name, targets, best, predicted, progress, np.stack(visited), incumbents, _joined(parts))
+
+
+def _part(task: DesignTask, designs: Designs, scores: Scores, losses: FloatArray, targets: FloatArray) -> Trajectory:
+    """Return some evaluations of a search with one target."""
+    several = task.rewards(scores, targets) if len(task.counted) > 1 else np.zeros((len(designs), 0))
+    cost = np.zeros(len(designs)) if scores.cost is None else scores.cost
+    return Trajectory(designs, losses, cost, np.where(np.isfinite(losses)[:, None], several, 0.0))
+
+
+def _joined(parts: Sequence[Trajectory]) -> Trajectory | None:
+    if not parts:
+        return None
+    fields = ("designs", "losses", "costs", "rewards")
+    return Trajectory(*(np.concatenate([getattr(part, field) for part in parts]) for field in fields))
 
 
 class _Optimizers:

@@ -37,7 +37,8 @@ def run(
     from itertools import count
 
     from matgym.agents.tracking import as_tracker
-    from matgym.benchmark.runner import last_loss, plan, run_suite
+    from matgym.benchmark.planning import plan
+    from matgym.benchmark.runner import last_loss, run_suite
     from matgym.benchmark.suite import RECORDS, Suite
 
     made = Suite.read(suite).with_seeds(seeds)

@@ -21,9 +21,11 @@ from matgym.benchmark.aggregate import summary
 from matgym.benchmark.identity import code_digest, fingerprint, modules_of
 from matgym.benchmark.leaderboard import amortised_table
 from matgym.benchmark.methods import OPTIMIZERS, NamedMethod
-from matgym.benchmark.runner import applies, check_folder, plan, run_suite
+from matgym.benchmark.planning import applies, plan
+from matgym.benchmark.runner import check_folder, run_suite
 from matgym.benchmark.runs import AmortisedRun, SearchRun, checkpoints
-from matgym.benchmark.suite import AMORTISED, PolicySpec, Suite
+from matgym.benchmark.suite import PolicySpec, Suite
+from matgym.benchmark.tasks import AMORTISED
 from matgym.errors import ConfigurationError, DatasetError, ExecutionError
 from matgym.models import Level, Property
 from matgym.surrogates import load
