@@ -1,8 +1,11 @@
-"""How different designs are: the best k of a search, their diversity, and their novelty."""
+"""How different designs are: the best k of a search, and their diversity."""
+
+from hashlib import blake2b
 
 import numpy as np
 
 from matgym.tasks import Cube, Designs, DesignSpace
+from matgym.tasks.space import KeyArray
 from matgym.typing import FloatArray, IntArray
 
 
@@ -20,6 +23,14 @@ def distances(space: DesignSpace, first: Designs, second: Designs) -> FloatArray
     return np.asarray(1.0 - np.minimum(a, b).sum(axis=2) / np.where(union > 0.0, union, 1.0))
 
 
+def keys(space: DesignSpace, designs: Designs) -> KeyArray:
+    """Return (B,) keys of designs: those of the space, which are equal for symmetric copies, or hashes of numbers."""
+    if not isinstance(space, Cube):
+        return space.key(designs)
+    hashes = [blake2b(np.ascontiguousarray(row).tobytes(), digest_size=8).digest() for row in designs]
+    return np.frombuffer(b"".join(hashes), dtype=np.uint64)
+
+
 def best_different(space: DesignSpace, designs: Designs, losses: FloatArray, count: int) -> IntArray:
     """Return the indices of the designs with the lowest losses, the best first; symmetric copies count once.
 
@@ -27,8 +38,7 @@ def best_different(space: DesignSpace, designs: Designs, losses: FloatArray, cou
     """
     order = np.argsort(losses, kind="stable")
     order = order[np.isfinite(losses[order])]
-    keys = designs[order] if isinstance(space, Cube) else space.key(designs[order])[:, None]
-    first = np.unique(keys, axis=0, return_index=True)[1]
+    first = np.unique(keys(space, designs[order]), return_index=True)[1]
     return np.asarray(order[np.sort(first)][:count])
 
 
@@ -36,10 +46,3 @@ def diversity(space: DesignSpace, designs: Designs) -> float:
     """Return the mean distance between different rows; NaN for fewer than two."""
     apart = distances(space, designs, designs)
     return float(apart[np.triu_indices(len(designs), 1)].mean()) if len(designs) > 1 else float("nan")
-
-
-def novelty(space: DesignSpace, designs: Designs, known: Designs) -> float:
-    """Return the mean distance of designs to the nearest of some known designs; NaN without either."""
-    if not len(designs) or not len(known):
-        return float("nan")
-    return float(distances(space, designs, known).min(axis=1).mean())

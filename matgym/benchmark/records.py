@@ -32,9 +32,9 @@ SCHEMA: Final = pa.schema(
         ("hypervolume", pa.float64()),
         ("violation", pa.float64()),
         ("diversity", pa.float64()),
-        ("novelty", pa.float64()),
         ("design", pa.list_(pa.float64())),
         ("best", pa.list_(pa.list_(pa.float64()))),
+        ("keys", pa.list_(pa.int64())),
         ("trajectory", pa.list_(pa.float64())),
         ("costs", pa.list_(pa.float64())),
         ("described", pa.string()),
@@ -46,13 +46,13 @@ SCHEMA: Final = pa.schema(
 """Columns of a record, which has a row for every checkpoint of every target.
 
 `hypervolume` is that of the designs evaluated so far, by the task's model; NaN for one objective. The last row of a
-search also holds its best different designs (`best`) with their diversity and novelty, the violation of the constraint
-by the final design (by the oracle, as a share of the bound), the loss of every evaluated design in order (`trajectory`;
-infinite for a design without a value or against the constraint), and its violation (`costs`; empty without a
-constraint). These columns are NaN or empty in other rows.
+search also holds its best different designs (`best`) with their diversity and their keys, which are equal for symmetric
+copies; the violation of the constraint by the final design (by the oracle, as a share of the bound); the loss of every
+evaluated design in order (`trajectory`; infinite for a design without a value or against the constraint); and its
+violation (`costs`; empty without a constraint). These columns are NaN or empty in other rows.
 """
 
-LISTS: Final = ("design", "best", "trajectory", "costs")
+LISTS: Final = ("design", "best", "keys", "trajectory", "costs")
 """Columns of lists."""
 
 KINDS: Final = ("surrogate", "oracle", "simulation", "experiment")
@@ -80,7 +80,6 @@ SELECT filename, CASE
   WHEN least(surrogate, oracle, simulation, experiment, verifications) < 0 THEN 'a negative number of evaluations'
   WHEN hypervolume < 0 OR violation < 0 THEN 'a negative hypervolume or violation'
   WHEN NOT isnan(diversity) AND NOT (diversity BETWEEN 0 AND 1) THEN 'diversity ' || diversity
-  WHEN NOT isnan(novelty) AND NOT (novelty BETWEEN 0 AND 1) THEN 'novelty ' || novelty
   WHEN len(trajectory) > $budget OR len(costs) > $budget THEN 'a trajectory of too many evaluations'
   WHEN isfinite(predicted_loss) AND abs(predicted_loss) > $largest THEN 'predicted_loss ' || predicted_loss
   WHEN isfinite(verified_loss) AND abs(verified_loss) > $largest THEN 'verified_loss ' || verified_loss

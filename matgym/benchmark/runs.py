@@ -177,9 +177,7 @@ class SearchRun(Run):
     def carry_out(self, on_turn: Turn = lambda: None) -> Outcome:
         """Search, and verify the best designs at the checkpoints with the oracle."""
         made = as_instance(self.task)
-        best = made.optimum
-        known = np.zeros((0, 0)) if best is None else np.array([best.design])
-        return _carried_out(self, self._task(), made.targets(1), self.method, on_turn, self._marks, known=known)
+        return _carried_out(self, self._task(), made.targets(1), self.method, on_turn, self._marks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,12 +253,8 @@ def _carried_out(
     best: FloatArray | float = 0.0,
     initial_designs: Any = None,
     training_seconds: float = 0.0,
-    known: Designs | None = None,
 ) -> Outcome:
-    """Search, verify the best designs at the marks, and make the record; losses are differences from `best`.
-
-    The novelty of designs is their distance from the `known` ones.
-    """
+    """Search, verify the best designs at the marks, and make the record; losses are differences from `best`."""
     import torch
 
     torch.set_num_threads(1)
@@ -296,7 +290,7 @@ def _carried_out(
         final = {"design": design.astype(float).tolist() if there else []}
         final["described"] = task.describe(design) if there else ""
         final["xyz"] = _xyz(task, design) if there and run.track == "search" else ""
-        final |= last_of(task, found, known) if found.trajectory is not None else {}
+        final |= last_of(task, found) if found.trajectory is not None else {}
         rows += [
             {**shared, **NOTHING, "target_index": target, "evaluation": mark,
              "predicted_loss": predicted[mark - 1, target], "verified_loss": losses[i, target],

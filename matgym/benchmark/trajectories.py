@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from matgym.benchmark.diversity import best_different, diversity, novelty
+from matgym.benchmark.diversity import best_different, diversity, keys
 from matgym.benchmark.fronts import hypervolume
 from matgym.benchmark.search import Search
 from matgym.tasks import Designs, DesignTask
@@ -16,8 +16,8 @@ BEST: Final = 5
 """Number of best different designs of a search in its record."""
 
 NOTHING: Final[dict[str, Any]] = {
-    "hypervolume": np.nan, "violation": np.nan, "diversity": np.nan, "novelty": np.nan, "design": [], "described": "",
-    "xyz": "", "best": [], "trajectory": [], "costs": [],
+    "hypervolume": np.nan, "violation": np.nan, "diversity": np.nan, "design": [], "described": "", "xyz": "",
+    "best": [], "keys": [], "trajectory": [], "costs": [],
 }  # fmt: skip
 """Columns of a record in rows that do not hold them."""
 
@@ -32,15 +32,8 @@ def hypervolumes(found: Search, marks: Sequence[int]) -> FloatArray:
     return np.array([hypervolume(found.trajectory.rewards[:mark]) for mark in marks])
 
 
-def last_of(task: DesignTask, found: Search, known: Designs | None = None) -> dict[str, Any]:
-    """Return the columns of the last row of a search with one target.
-
-    Args:
-        task: the task.
-        found: the search.
-        known: (K, width) known good designs, from which the best designs of the search differ more or less; None for
-            no such design.
-    """
+def last_of(task: DesignTask, found: Search) -> dict[str, Any]:
+    """Return the columns of the last row of a search with one target."""
     trajectory = found.trajectory
     if trajectory is None:
         return {}
@@ -49,7 +42,7 @@ def last_of(task: DesignTask, found: Search, known: Designs | None = None) -> di
     return {
         "best": best.astype(float).tolist(),
         "diversity": diversity(task.space, best),
-        "novelty": novelty(task.space, best, best[:0] if known is None else known),
+        "keys": keys(task.space, best).view(np.int64).tolist(),
         "violation": violation(task, found.designs),
         "trajectory": trajectory.losses.tolist(),
         "costs": [] if task.constraint is None else trajectory.costs.tolist(),
