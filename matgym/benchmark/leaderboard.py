@@ -1,20 +1,21 @@
 """Tables of a benchmark, as Markdown and as rows for other modules."""
 
-import re
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from matgym.benchmark.aggregate import Summary, interval, summary
+from matgym.benchmark.discovery import discovery_tables
 from matgym.benchmark.facts import Rewarded
+from matgym.benchmark.qualities import quality_tables
 from matgym.benchmark.results import Results
+from matgym.benchmark.table import NONE, Table, in_markdown
 from matgym.statistics import Estimate, middle_mean
 from matgym.typing import FloatArray
 
-NONE: Final = "–"
-
-KIND_TITLES: Final = {"surrogate": "surrogate", "oracle": "oracle", "simulation": "simulated minutes"}
+KIND_TITLES: Final = {
+    "surrogate": "surrogate", "oracle": "oracle", "simulation": "simulated minutes", "experiment": "experiments",
+}  # fmt: skip
 """Kinds of evaluations, as columns of a table name them."""
 
 KIND: Final = (
@@ -24,48 +25,14 @@ KIND: Final = (
 """First sentences of the Markdown page."""
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table with its heading and notes.
-
-    Attributes:
-        title: heading.
-        notes: sentences above the table.
-        columns: names of the columns; the first `words` columns hold text, the others hold numbers.
-        rows: cells of each row.
-        words: number of columns that are aligned left.
-    """
-
-    title: str
-    notes: tuple[str, ...]
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    words: int = 1
-
-    def markdown(self, level: int = 2) -> str:
-        """Return heading, notes and rows as Markdown."""
-        lines = ["#" * level + " " + in_markdown(self.title), ""]
-        lines += [in_markdown(note) + "\n" for note in self.notes]
-        if self.rows:
-            rule = ["---" if i < self.words else "---:" for i in range(len(self.columns))]
-            header, *rows = (map(in_markdown, cells) for cells in (self.columns, *self.rows))
-            lines += [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
-            lines.append("")
-        return "\n".join(lines)
-
-
-def in_markdown(text: str) -> str:
-    """Return text on one line that Markdown shows as it is: without HTML, links, pictures, emphasis, code or cells."""
-    line = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"[\\`*_~|$]|\](?=[(\[:])|^#", r"\\\g<0>", line)
-
-
 def markdown(results: Results, reps: int = 2000) -> str:
     """Return all tables of a benchmark as Markdown; the same records give the same text."""
     figures = summary(results, reps)
     parts = [f"# Leaderboard: {in_markdown(results.facts.suite)}", "", KIND + "\n"]
     parts += [in_markdown(sentence) + "\n" for sentence in opening(results)]
     parts += [table.markdown() for table in overall_tables(results, figures)]
+    parts += [table.markdown() for table in discovery_tables(results, reps)]
+    parts += [table.markdown() for table in quality_tables(results)]
     if results.tasks:
         parts += ["## Tasks", "", *(task_table(results, figures, task).markdown(3) for task in results.tasks)]
     parts += [amortised_table(results, figures, task).markdown() for task in figures.met]

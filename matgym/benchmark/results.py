@@ -51,15 +51,16 @@ COSTS: Final = """
 WITH searches AS (
   SELECT track, method, task, seed, target_index, max(evaluation) AS evaluations, max(seconds) AS seconds,
          max(training_seconds) AS training_seconds, max(surrogate) AS surrogate, max(oracle) AS oracle,
-         max(simulation) AS simulation, max(verifications) AS verifications
+         max(simulation) AS simulation, max(experiment) AS experiment, max(verifications) AS verifications
   FROM records GROUP BY ALL),
 runs AS (
   SELECT track, method, task, seed, sum(evaluations) AS evaluations, max(seconds) AS seconds,
          max(training_seconds) AS training_seconds, max(surrogate) AS surrogate, max(oracle) AS oracle,
-         max(simulation) AS simulation, max(verifications) AS verifications
+         max(simulation) AS simulation, max(experiment) AS experiment, max(verifications) AS verifications
   FROM searches GROUP BY ALL)
 SELECT track, method, count(*) AS runs, sum(evaluations)::BIGINT AS evaluations, sum(surrogate)::BIGINT AS surrogate,
        sum(oracle)::BIGINT AS oracle, sum(simulation)::BIGINT AS simulation,
+       sum(experiment)::BIGINT AS experiment,
        sum(verifications)::BIGINT AS verifications, avg(seconds) AS seconds, avg(training_seconds) AS training_seconds
 FROM runs GROUP BY ALL ORDER BY track DESC, method
 """

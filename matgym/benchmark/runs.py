@@ -404,11 +404,12 @@ def _identity(run: Run, task: DesignTask, facts: Mapping[str, Any], environment:
 
 
 def _of_task(name: str | Instance | OwnTask | AmortisedTask, task: DesignTask) -> dict[str, str]:
-    return dict(_of_known_task(name)) if isinstance(name, str) else _digests(task)
+    return dict(task_digests(name)) if isinstance(name, str) else _digests(task)
 
 
 @lru_cache
-def _of_known_task(name: str) -> Mapping[str, str]:
+def task_digests(name: str) -> Mapping[str, str]:
+    """Return the digests of a task by its name, and of its models; see `_digests`."""
     return _digests(AMORTISED[name].make() if name in AMORTISED else instance_task(name))
 
 
