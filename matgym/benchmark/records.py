@@ -1,6 +1,7 @@
 """The files of records: every column, its type and its values are checked, because files come from anywhere."""
 
 from collections.abc import Sequence
+from math import nan
 from pathlib import Path
 from typing import Final
 
@@ -51,6 +52,12 @@ copies; the violation of the constraint by the final design (by the oracle, as a
 evaluated design in order (`trajectory`; infinite for a design without a value or against the constraint); and its
 violation (`costs`; empty without a constraint). These columns are NaN or empty in other rows.
 """
+
+ADDED: Final = {
+    "experiment": 0, "hypervolume": nan, "violation": nan, "diversity": nan, "best": [], "keys": [], "trajectory": [],
+    "costs": [],
+}  # fmt: skip
+"""Values of the columns that records of matgym before 0.2 lack."""
 
 LISTS: Final = ("design", "best", "keys", "trajectory", "costs")
 """Columns of lists."""
@@ -110,7 +117,8 @@ def read_record(path: Path) -> pa.Table:
     try:
         with pq.ParquetFile(path) as file:
             _check_contents(file, path)
-            table = file.read(columns=SCHEMA.names).select(SCHEMA.names).cast(SCHEMA)
+            there = [name for name in SCHEMA.names if name in file.schema_arrow.names]
+            table = _completed(file.read(columns=there)).select(SCHEMA.names).cast(SCHEMA)
             table.validate(full=True)
     except DatasetError:
         raise
@@ -122,6 +130,14 @@ def read_record(path: Path) -> pa.Table:
     empty += [name for name in LISTS if _flat(table[name]).null_count]
     if empty:
         raise DatasetError(f"{path} does not hold records: a value of {empty[0]} is missing; remove it")
+    return table
+
+
+def _completed(table: pa.Table) -> pa.Table:
+    """Return a table with the columns of `ADDED` that it lacks."""
+    for name, value in ADDED.items():
+        if name not in table.column_names:
+            table = table.append_column(name, pa.array([value] * len(table), SCHEMA.field(name).type))
     return table
 
 
@@ -137,7 +153,7 @@ def _check_contents(file: pq.ParquetFile, path: Path) -> None:
     rows = file.metadata.num_rows
     if not 1 <= rows <= MAX_ROWS or not 0 <= size <= MAX_BYTES:
         raise DatasetError(f"{path} does not hold records: it has {rows:,} rows in {size:,} bytes; remove it")
-    missing = [name for name in SCHEMA.names if name not in file.schema_arrow.names]
+    missing = [name for name in SCHEMA.names if name not in file.schema_arrow.names and name not in ADDED]
     if missing:
         raise DatasetError(f"{path} does not hold records: it has no column {missing[0]}; remove it")
 

@@ -131,10 +131,8 @@ def verify(
 
     found = audit(results, sample=sample, seed=seed)
     skipped = f"; tasks of users were not scored: {', '.join(found.skipped)}" if found.skipped else ""
-    lines = [
-        f"{found.searches} searches checked, {found.scored} final designs scored again, "
-        f"{len(found.findings)} disagreements{skipped}"
-    ]
+    counts = f"{found.searches} searches checked, {found.scored} final designs scored again"
+    lines = [f"{counts}, {len(found.findings)} disagreements{skipped}"]
     rows = [asdict(each) for each in found.findings]
     print_result(asdict(found), *([("What does not agree", rows)] if rows else []), lines=lines, json=json)
     if rows:
