@@ -14,7 +14,7 @@ from matgym.benchmark.results import Results
 from matgym.benchmark.table import NONE, Table
 from matgym.frozen import ValueObject
 from matgym.statistics import LEVELS, Estimate, middle_mean
-from matgym.typing import FloatArray
+from matgym.typing import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def calls_until(results: Results, task: str, within: float) -> dict[str, FloatAr
     Every improvement is a checkpoint if the oracle scores the designs.
     """
 
-    def first(evaluations: FloatArray, losses: FloatArray) -> float:
+    def first(evaluations: IntArray, losses: FloatArray) -> float:
         there = np.flatnonzero(results.scored(task, losses) >= 1.0 - within)
         return float(evaluations[there[0]]) if len(there) else np.inf
 

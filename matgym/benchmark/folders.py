@@ -14,6 +14,7 @@ from matgym.benchmark.results import Results
 from matgym.benchmark.suite import ABOUT, RECORDS, Suite
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.files import atomic_path, check_output, write_json
+from matgym.learning.config import validated
 from matgym.tasks.instances import INSTANCES
 
 SAME: Final = ("suite", "checkpoints", "within")
@@ -119,7 +120,7 @@ def suite_of(published: Path, methods: Sequence[str]) -> Suite:
         "checkpoints": list(facts.checkpoints), "seeds": 1 + max(table["seed"].to_pylist()),
     }  # fmt: skip
     kind = {"discovery": track | {"within": facts.within}} if facts.within else {"search": track}
-    made = Suite.model_validate({"name": facts.suite} | kind)
+    made = validated(Suite, {"name": facts.suite} | kind, str(published))
     searched = made.searched
     there = [method.name for method in searched.methods if method.name in facts.methods] if searched else []
     if there:

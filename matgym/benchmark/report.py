@@ -13,7 +13,6 @@ from matgym.benchmark import charts
 from matgym.benchmark.aggregate import Summary, summary
 from matgym.benchmark.leaderboard import (
     KIND_TITLES,
-    Table,
     amortised_table,
     costs_table,
     opening,
@@ -21,6 +20,7 @@ from matgym.benchmark.leaderboard import (
     task_table,
 )
 from matgym.benchmark.results import Results, Searched
+from matgym.benchmark.table import Table
 from matgym.errors import MatgymError
 from matgym.structures import Nanotube
 
