@@ -5,6 +5,7 @@ from typing import Any, Final
 import numpy as np
 
 from matgym.benchmark.aggregate import Summary, interval, summary
+from matgym.benchmark.break_even import break_even
 from matgym.benchmark.discovery import discovery_tables
 from matgym.benchmark.facts import Rewarded
 from matgym.benchmark.qualities import quality_tables
@@ -31,8 +32,6 @@ def markdown(results: Results, reps: int = 2000) -> str:
     parts = [f"# Leaderboard: {in_markdown(results.facts.suite)}", "", KIND + "\n"]
     parts += [in_markdown(sentence) + "\n" for sentence in opening(results)]
     parts += [table.markdown() for table in overall_tables(results, figures)]
-    parts += [table.markdown() for table in discovery_tables(results, reps)]
-    parts += [table.markdown() for table in quality_tables(results)]
     if results.tasks:
         parts += ["## Tasks", "", *(task_table(results, figures, task).markdown(3) for task in results.tasks)]
     parts += [amortised_table(results, figures, task).markdown() for task in figures.met]
@@ -64,13 +63,15 @@ def leaderboard_rows(results: Results, reps: int = 2000) -> list[dict[str, Any]]
 
 
 def overall_tables(results: Results, figures: Summary) -> list[Table]:
-    """Return the tables over all tasks: the overview, the scores of each task, and what the tasks can tell."""
+    """Return the tables over all tasks: overview, scores, what the tasks can tell, discovery, and the best designs."""
     if not results.tasks:
         return [Table("All tasks", ("There is no search.",), ("method",), ())]
     return [
         overall_table(results, figures),
         *(_scores_table(results, figures, mark) for mark in figures.overall),
         _separation_table(figures),
+        *discovery_tables(results),
+        *quality_tables(results),
     ]
 
 
@@ -229,18 +230,23 @@ def amortised_table(results: Results, figures: Summary, task: str) -> Table:
         ),
         f"{_models(about)} {about.training}".strip(),
         (
-            "Policies were trained before the first query. The last two columns give the designs and the seconds of "
-            "this training. They are not counted as queries."
+            "Policies and look-up tables were made before the first query. The column training gives their designs and "
+            "seconds, which are not counted as queries. Training pays after as many targets as the last column gives: "
+            "then the training and its queries are fewer evaluations than those of the best search without training "
+            "that meets as many targets. With < no search did so within its budget."
         ),
     )
     columns = ("method", *(f"{query} queries" if query > 1 else "1 query" for query in queries), "training designs",
-               "training, s")  # fmt: skip
+               "training, s", "pays after targets")  # fmt: skip
+    searches = [band.value for method, band in bands.items() if not training.get(method)]
     rows = []
     for method, band in sorted(bands.items(), key=lambda pair: (-np.nan_to_num(pair[1].value[-1], nan=-1.0), pair[0])):
         shares = [_share(interval(band, i)) for i in range(len(queries))]
         seconds = training.get(method) or 0.0
         designs = f"{results.facts.methods[method].budget:,}" if seconds > 0 else NONE
-        rows.append((method, *shares, designs, f"{seconds:.3g}" if seconds > 0 else NONE))
+        pays = break_even(results.facts.methods[method].budget, queries, band.value, searches) if seconds > 0 else None
+        told = NONE if pays is None else str(pays)
+        rows.append((method, *shares, designs, f"{seconds:.3g}" if seconds > 0 else NONE, told))
     return Table(f"Targets met: {task}", notes, columns, tuple(rows))
 
 
