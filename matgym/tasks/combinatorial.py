@@ -21,7 +21,7 @@ def doping_large(**arguments: Any) -> DesignTask:
 
 
 def doping_stiff(**arguments: Any) -> DesignTask:
-    """Return the task of the largest gap among tubes with a Young's modulus that one random design in 15 has."""
+    """Return the task of the largest gap among tubes with a Young's modulus that one random design in 20 has."""
     settings: dict[str, Any] = {"direction": "maximize"}
     if "constraint" not in arguments:
         settings["constraint"] = Constraint(YOUNG_GPA, resolved("nanotube-young", YOUNG_GPA), least=905.0)
