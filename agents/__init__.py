@@ -2,21 +2,33 @@
 
 from typing import TYPE_CHECKING, Any
 
-from matgym.agents.base import Optimizer, Problem, check_optimizer
+from matgym.agents.ask_tell import AskTell, Found, search
+from matgym.agents.base import Optimizer, check_optimizer
+from matgym.agents.diversity import best
 from matgym.agents.optimizers.heuristics import GeneticAlgorithm, ParallelTempering, RandomSearch, SimulatedAnnealing
+from matgym.agents.optimizers.pair_model import PairModel
+from matgym.agents.problem import Goal, Known, Limit, Problem
 
 if TYPE_CHECKING:
     from matgym.agents.sb3 import SB3VecEnv
 
 __all__ = [
+    "AskTell",
+    "Found",
     "GeneticAlgorithm",
+    "Goal",
+    "Known",
+    "Limit",
     "Optimizer",
+    "PairModel",
     "ParallelTempering",
     "Problem",
     "RandomSearch",
     "SB3VecEnv",
     "SimulatedAnnealing",
+    "best",
     "check_optimizer",
+    "search",
 ]
 
 

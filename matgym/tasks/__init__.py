@@ -1,6 +1,6 @@
 """Tasks: spaces of designs, the rewards of designs, and the ledger that counts evaluations."""
 
-from matgym.tasks.base import DesignTask, RewardFunction, Scores
+from matgym.tasks.base import DesignTask, RewardFunction
 from matgym.tasks.chirality import ChiralitySpace, chirality_task
 from matgym.tasks.decoration import decoration_task
 from matgym.tasks.decorations import Decorations
@@ -14,7 +14,9 @@ from matgym.tasks.initial_designs import (
 from matgym.tasks.ledger import Ledger
 from matgym.tasks.objective import Constraint, Direction, Estimate, Objective, tolerance
 from matgym.tasks.rings import RingSpace, rings_task
+from matgym.tasks.scores import Scores
 from matgym.tasks.space import Choices, Cube, Designs, DesignSpace
+from matgym.tasks.variables import Variable
 
 __all__ = [
     "DESIGN_GENERATORS",
@@ -36,6 +38,7 @@ __all__ = [
     "RewardFunction",
     "RingSpace",
     "Scores",
+    "Variable",
     "as_design_generator",
     "chirality_task",
     "decoration_task",

@@ -12,10 +12,11 @@ from typing_extensions import override
 
 from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject, returns_read_only
-from matgym.structures import DefectEdits, Species, SubstitutionEdits, TubeBatch, TubeDomain, TubeLattice
+from matgym.structures import SPECIES_DATA, DefectEdits, Species, SubstitutionEdits, TubeBatch, TubeDomain, TubeLattice
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group, translation
 from matgym.tasks.pairs import PairOrbits
 from matgym.tasks.space import MOST_ENUMERATED, Designs, DesignSpace, KeyArray
+from matgym.tasks.variables import Variable
 from matgym.typing import BoolArray, FloatArray, IntArray, SpeciesArray
 
 MOST_RESTARTS = 1_000
@@ -54,6 +55,17 @@ class Decorations(ValueObject, DesignSpace):
     def choices(self) -> tuple[int, ...]:
         """0, any number in [0, 1], for the angle and the height of each edit."""
         return (0,) * (2 * self.edits.length)
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The angle and the height of each edit, as shares of a turn and of the length."""
+        names = [SPECIES_DATA[Species(int(code))].label for code in self.edits.species] + ["turned bond"]
+        edits = [
+            f"{name} {number}"
+            for name, count in zip(names, self.edits.budget.tolist(), strict=False)
+            for number in range(count)
+        ]
+        return tuple(Variable(f"{what} of {edit}") for edit in edits for what in ("angle", "height"))
 
     # ---- what a design is
 
@@ -236,6 +248,17 @@ class Decorations(ValueObject, DesignSpace):
         ):  # turned bonds left no room; the same point gives the same design
             rows[row] = self._finished(rows[row][None], np.random.default_rng(0))[0]
         return rows
+
+    def to_numbers(self, designs: Designs) -> FloatArray:
+        """Return (B, d) numbers of the variables: the places of the edits, kind by kind."""
+        kinds, sites = self.edits.species, self.edits.n_sites
+        found = [
+            np.concatenate(
+                [np.flatnonzero(row[:sites] == code) for code in kinds] + [sites + np.flatnonzero(row[sites:])]
+            )
+            for row in np.asarray(designs)
+        ]
+        return self._places[np.array(found, dtype=np.int64).reshape(len(designs), -1)].reshape(len(designs), -1)
 
     # ---- symmetry and enumeration
 
