@@ -48,6 +48,7 @@ def describe(suite: Suite, runs: Sequence[Run], workers: int) -> SuiteFacts:
         workers=workers,
         runs=tuple(run.key for run in runs),
         checkpoints=search.compared if search else (),
+        batch=search.batch if search else 1,
         within=suite.discovery.within if suite.discovery else 0.0,
         tasks={
             task_name(task): _searched(task, by_oracle=suite.discovery is not None)

@@ -79,7 +79,7 @@ class MethodFacts(_Facts):
 class SuiteFacts(_Facts):
     """The contents of suite.json: the facts that a report needs in addition to the records.
 
-    `within` is that of a discovery track (`DiscoveryTrack`); it is 0 without one.
+    `within` is that of a discovery track (`DiscoveryTrack`); it is 0 without one. `batch` is that of a `SearchTrack`.
     """
 
     suite: Line
@@ -92,6 +92,7 @@ class SuiteFacts(_Facts):
     runs: tuple[str, ...] = ()
     checkpoints: tuple[Annotated[int, Field(ge=1, le=MAX_BUDGET)], ...] = ()
     within: float = 0.0
+    batch: int = 1
     tasks: Mapping[str, SearchFacts] = Field(default_factory=dict)
     methods: Mapping[str, MethodFacts]
     amortised: Mapping[str, AmortisedFacts] = Field(default_factory=dict)

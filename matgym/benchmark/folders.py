@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +17,7 @@ from matgym.files import atomic_path, check_output, write_json
 from matgym.learning.config import validated
 from matgym.tasks.instances import INSTANCES
 
-SAME: Final = ("suite", "checkpoints", "within")
+SAME: Final = ("suite", "checkpoints", "within", "batch")
 """Fields of suite.json that results must share to be joined, beside the names of their tasks."""
 
 
@@ -117,10 +117,11 @@ def suite_of(published: Path, methods: Sequence[str]) -> Suite:
         )
     track = {
         "tasks": list(facts.tasks), "methods": list(methods), "budget": max(facts.checkpoints),
-        "checkpoints": list(facts.checkpoints), "seeds": 1 + max(table["seed"].to_pylist()),
+        "checkpoints": list(facts.checkpoints), "seeds": 1 + max(table["seed"].to_pylist()), "batch": facts.batch,
     }  # fmt: skip
-    kind = {"discovery": track | {"within": facts.within}} if facts.within else {"search": track}
-    made = validated(Suite, {"name": facts.suite} | kind, str(published))
+    content: dict[str, Any] = {"name": facts.suite}
+    content |= {"discovery": track | {"within": facts.within}} if facts.within else {"search": track}
+    made = validated(Suite, content, str(published))
     searched = made.searched
     there = [method.name for method in searched.methods if method.name in facts.methods] if searched else []
     if there:

@@ -61,7 +61,7 @@ def plan(suite: Suite, *, trust: bool = False) -> list[Run]:
         runs += [
             SearchRun(
                 task=task, method=method, seed=seed, budget=searched.budget_of(method), compared=searched.compared,
-                by_oracle=by_oracle,
+                by_oracle=by_oracle, batch=searched.batch,
             )
             for seed in range(searched.seeds)
             for task in searched.tasks

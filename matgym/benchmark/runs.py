@@ -24,7 +24,7 @@ from matgym.agents.policy import Policy
 from matgym.benchmark.identity import code_digest, digest, fingerprint, in_words, modules_of, versions
 from matgym.benchmark.methods import NamedMethod, optimizer_class
 from matgym.benchmark.records import KINDS, SCHEMA
-from matgym.benchmark.search import Search, search
+from matgym.benchmark.search import Search, check_concurrent, search
 from matgym.benchmark.suite import PolicySpec
 from matgym.benchmark.tasks import (
     AMORTISED,
@@ -142,6 +142,7 @@ class SearchRun(Run):
     Attributes:
         compared: numbers of evaluations at which methods are compared; those within the budget are checkpoints.
         by_oracle: whether an oracle scores the designs; see `instance_task`.
+        batch: number of designs that are scored together; see `SearchTrack`.
     """
 
     track = "search"
@@ -150,6 +151,7 @@ class SearchRun(Run):
     compared: tuple[int, ...] = ()
 
     by_oracle: bool = False
+    batch: int = 1
 
     @property
     def _marks(self) -> list[int]:
@@ -166,18 +168,21 @@ class SearchRun(Run):
             facts["checkpoints"] = further
         if self.by_oracle:
             facts["by_oracle"] = True
+        if self.batch > 1:
+            facts["batch"] = self.batch
         if isinstance(self.task, OwnTask):
             facts["own"] = self.task.model_dump(mode="json")
         return replace(self, identity=_identity(self, made.task(), facts))
 
     def check(self) -> None:
         """Make the optimizer."""
-        _make_once(self.method, self._task(), as_instance(self.task).targets(1), self.budget)
+        made = _make_once(self.method, self._task(), as_instance(self.task).targets(1), self.budget)
+        check_concurrent(made, self.batch)
 
     def carry_out(self, on_turn: Turn = lambda: None) -> Outcome:
         """Search, and verify the best designs at the checkpoints with the oracle."""
         made = as_instance(self.task)
-        return _carried_out(self, self._task(), made.targets(1), self.method, on_turn, self._marks)
+        return _carried_out(self, self._task(), made.targets(1), self.method, on_turn, self._marks, batch=self.batch)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,10 +237,10 @@ class AmortisedRun(Run):
         )  # fmt: skip
 
 
-def _make_once(method: NamedMethod, task: DesignTask, targets: FloatArray, budget: int) -> None:
+def _make_once(method: NamedMethod, task: DesignTask, targets: FloatArray, budget: int) -> CheckedOptimizer:
     """Make an optimizer with its settings."""
     problem = Problem(task, np.atleast_1d(targets[0]))
-    CheckedOptimizer(method.make, problem, budget, np.random.default_rng(0), method.name)
+    return CheckedOptimizer(method.make, problem, budget, np.random.default_rng(0), method.name)
 
 
 # ---- carrying out
@@ -253,6 +258,7 @@ def _carried_out(
     best: FloatArray | float = 0.0,
     initial_designs: Any = None,
     training_seconds: float = 0.0,
+    batch: int = 1,
 ) -> Outcome:
     """Search, verify the best designs at the marks, and make the record; losses are differences from `best`."""
     import torch
@@ -265,7 +271,7 @@ def _carried_out(
         times.append(time.perf_counter() - began)
         on_turn()
 
-    found = search(method, task, targets, run.budget, run.seed, turn, initial_designs, marks)
+    found = search(method, task, targets, run.budget, run.seed, turn, initial_designs, marks, batch)
     spent = task.ledger.counts - before
     predicted = found.progress - best
     failed = ~np.isfinite(predicted)  # invalid, or against the constraint

@@ -89,6 +89,7 @@ def search(
     on_turn: Callable[[], None] = lambda: None,
     initial_designs: DesignGeneratorLike | None = None,
     checkpoints: Sequence[int] = (),
+    batch: int = 1,
 ) -> Search:
     """Search a design for each target with one method.
 
@@ -106,6 +107,8 @@ def search(
         initial_designs: initial designs of optimizers of decorated tubes; the default draws them from the space. A
             `Policy` has its own.
         checkpoints: numbers of evaluations after which the best design so far is stored.
+        batch: number of designs that an optimizer asks for before it receives the scores of any of them. An optimizer
+            that returns more designs by one `ask` waits for all of these.
 
     Returns:
         The best designs and the progress of the search.
@@ -130,7 +133,8 @@ def search(
     incumbents: dict[int, Designs] = {}
     parts: list[Trajectory] = []
     while (active := np.flatnonzero(spent < queries)).size:
-        asked = {int(row): proposer.ask(int(row))[: queries - spent[row]] for row in active}
+        left = {int(row): int(queries - spent[row]) for row in active}
+        asked = {row: proposer.ask(row, min(batch, rest))[:rest] for row, rest in left.items()}
         rows = np.repeat(list(asked), [len(part) for part in asked.values()])
         designs = np.concatenate(list(asked.values()))
         check_counts(task, evaluated, name)
@@ -177,6 +181,19 @@ def _joined(parts: Sequence[Trajectory]) -> Trajectory | None:
     return Trajectory(*(np.concatenate([getattr(part, field) for part in parts]) for field in fields))
 
 
+def check_concurrent(optimizer: CheckedOptimizer, batch: int) -> None:
+    """Check that an optimizer can ask for a batch of designs.
+
+    Raises:
+        ConfigurationError: if it must receive scores before it asks again.
+    """
+    if batch > 1 and not optimizer.concurrent:
+        raise ConfigurationError(
+            f"{optimizer.name} cannot ask for a batch of {batch} designs: give batch 1, or an optimizer whose "
+            "`concurrent` is True"
+        )
+
+
 class _Optimizers:
     """One optimizer per target."""
 
@@ -202,9 +219,15 @@ class _Optimizers:
             CheckedOptimizer(method.make, Problem(searched, np.atleast_1d(target), share), queries, rng, method.name)
             for target, share, rng in zip(targets, shares, rngs, strict=False)
         ]
+        self.none = task.space.sample(0, np.random.default_rng(0))
 
-    def ask(self, row: int) -> Designs:
-        return self.optimizers[row].ask()
+    def ask(self, row: int, count: int) -> Designs:
+        """Return at least `count` designs, of which the optimizer knows no score."""
+        designs = self.none
+        while not len(designs) or len(designs) < count:
+            check_concurrent(self.optimizers[row], count)
+            designs = np.concatenate([designs, self.optimizers[row].ask(designs)])
+        return designs
 
     def tell(self, row: int, designs: Designs, scores: Scores) -> None:
         self.optimizers[row].tell(designs, scores)
@@ -253,7 +276,8 @@ class _Policy:
         self.turn = 0
         self.drawn: Designs = np.zeros((0, 0))
 
-    def ask(self, row: int) -> Designs:
+    def ask(self, row: int, count: int) -> Designs:
+        del count  # a policy learns nothing from scores
         if row == 0:  # one pass of the network serves all targets
             self.drawn = self.method.design(self.task, self.targets, deterministic=self.turn == 0, rng=self.rng)
             self.turn += 1

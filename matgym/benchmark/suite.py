@@ -112,6 +112,8 @@ class SearchTrack(_Model):
         seeds: number of runs of each method on each task.
         checkpoints: numbers of evaluations at which methods are compared. The default is that of `compared_at`. A
             method with a smaller budget of its own has no score at larger checkpoints.
+        batch: number of designs that a method asks for before it receives the scores of any of them. Above 1, every
+            method must be able to (`Optimizer.concurrent`).
 
     Raises:
         ConfigurationError: if a checkpoint is above the budget, or a method's own budget is below every checkpoint.
@@ -122,6 +124,7 @@ class SearchTrack(_Model):
     budget: int = Field(default=256, ge=1, le=MAX_BUDGET)
     seeds: int = Field(default=10, ge=1, le=MAX_SEEDS)
     checkpoints: tuple[Annotated[int, Field(ge=1, le=MAX_BUDGET)], ...] = ()
+    batch: int = Field(default=1, ge=1, le=MAX_BUDGET)
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

@@ -258,7 +258,8 @@ class Decorations(ValueObject, DesignSpace):
             )
             for row in np.asarray(designs)
         ]
-        return self._places[np.array(found, dtype=np.int64).reshape(len(designs), -1)].reshape(len(designs), -1)
+        places = self._places[np.array(found, dtype=np.int64).reshape(len(designs), -1)].reshape(len(designs), -1)
+        return (places - np.array(self.origin)) % 1.0 if self.origin else places
 
     # ---- symmetry and enumeration
 

@@ -49,3 +49,10 @@ def test_the_centre_is_a_random_design():
     ranks = np.searchsorted(np.sort(drawn), found) / len(drawn)  # uniform for random designs
     assert abs(ranks.mean() - 0.5) < 4.0 / np.sqrt(12 * 40)
     assert len({round(loss, 9) for loss in found}) > 20
+
+
+@pytest.mark.parametrize("name", ["isotope-sites", "thermoelectric-easy"])
+def test_numbers_of_a_turned_space_are_those_of_its_designs(name):
+    turned = instance(name).task().space.turned(np.random.default_rng(0))
+    designs = turned.sample(16, np.random.default_rng(1))
+    np.testing.assert_array_equal(turned.key(turned.from_numbers(turned.to_numbers(designs))), turned.key(designs))
