@@ -40,7 +40,7 @@ def test_acceleration_is_a_ratio_of_medians():
 
 def test_the_enhancement_is_a_ratio_of_scores(results):
     found = discoveries(results, "rings", 0.46)
-    assert next(iter(found)) == "genetic"
+    assert list(found)[:2] == ["gp", "genetic"]  # a GP has 0.8 · 0.9 · 4 / 5 = 0.58 after 8
     assert found["genetic"].enhancement[64] == pytest.approx(1.0 / 0.5)
     assert 64 not in found["gp"].enhancement
     assert found["gp"].budget == 16
