@@ -28,6 +28,24 @@ from matgym.typing import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)
+class Trajectory(ValueObject):
+    """All evaluations of a search with one target, in their order.
+
+    Attributes:
+        designs: (queries, width) designs.
+        losses: (queries,) losses by the task's model; infinite for a design without a value, or against the constraint.
+        costs: (queries,) violations of the constraint; 0 without a constraint.
+        rewards: (queries, k) rewards of each of several objectives, 0 for a design that has no loss; k is 0 for one
+            objective.
+    """
+
+    designs: Designs
+    losses: FloatArray
+    costs: FloatArray
+    rewards: FloatArray
+
+
+@dataclass(frozen=True)
 class Search(ValueObject):
     """Results of one method for each of T targets.
 
@@ -40,6 +58,7 @@ class Search(ValueObject):
         progress: (queries, T) predicted loss of the best design so far; infinite while no design has one.
         visited: (V, width) sample of all evaluated designs.
         incumbents: (T, width) best designs after each number of evaluations in `checkpoints`.
+        trajectory: all evaluations of a search with one target; None for several targets.
     """
 
     method: str
@@ -49,6 +68,7 @@ class Search(ValueObject):
     progress: FloatArray
     visited: Designs
     incumbents: dict[int, Designs]
+    trajectory: Trajectory | None = None
 
     def tubes(self, task: DesignTask) -> TubeBatch:
         """Return the designs as tubes."""
@@ -69,6 +89,7 @@ def search(
     on_turn: Callable[[], None] = lambda: None,
     initial_designs: DesignGeneratorLike | None = None,
     checkpoints: Sequence[int] = (),
+    batch: int = 1,
 ) -> Search:
     """Search a design for each target with one method.
 
@@ -86,6 +107,8 @@ def search(
         initial_designs: initial designs of optimizers of decorated tubes; the default draws them from the space. A
             `Policy` has its own.
         checkpoints: numbers of evaluations after which the best design so far is stored.
+        batch: number of designs that an optimizer asks for before it receives the scores of any of them. An optimizer
+            that returns more designs by one `ask` waits for all of these.
 
     Returns:
         The best designs and the progress of the search.
@@ -108,8 +131,10 @@ def search(
     reward, loss, predicted = np.full(count, -np.inf), np.full(count, np.inf), np.full(count, np.nan)
     progress, visited = np.empty((queries, count)), []
     incumbents: dict[int, Designs] = {}
+    parts: list[Trajectory] = []
     while (active := np.flatnonzero(spent < queries)).size:
-        asked = {int(row): proposer.ask(int(row))[: queries - spent[row]] for row in active}
+        left = {int(row): int(queries - spent[row]) for row in active}
+        asked = {row: proposer.ask(row, min(batch, rest))[:rest] for row, rest in left.items()}
         rows = np.repeat(list(asked), [len(part) for part in asked.values()])
         designs = np.concatenate(list(asked.values()))
         check_counts(task, evaluated, name)
@@ -119,6 +144,8 @@ def search(
         visited.append(designs[rng.integers(len(designs))].copy())
         losses = np.nan_to_num(scores.loss, nan=np.inf)
         values = np.where(np.isfinite(losses), scores.value, np.nan)
+        if count == 1:
+            parts.append(_part(task, designs, scores, losses, targets[rows]))
         done_before = int(spent.min())
         for design, row, earned, lost, value in zip(designs, rows, scores.reward, losses, values, strict=True):
             # The reward includes the uncertainty of a prediction. The loss decides between equal rewards.
@@ -137,7 +164,34 @@ def search(
         for _ in range(done_before, int(spent.min())):
             on_turn()
         evaluated = task.ledger.counts.total()  # `on_turn` is the caller's, who may evaluate
-    return Search(name, targets, best, predicted, progress, np.stack(visited), incumbents)
+    return Search(name, targets, best, predicted, progress, np.stack(visited), incumbents, _joined(parts))
+
+
+def _part(task: DesignTask, designs: Designs, scores: Scores, losses: FloatArray, targets: FloatArray) -> Trajectory:
+    """Return some evaluations of a search with one target."""
+    several = task.rewards(scores, targets) if len(task.counted) > 1 else np.zeros((len(designs), 0))
+    cost = np.zeros(len(designs)) if scores.cost is None else scores.cost
+    return Trajectory(designs, losses, cost, np.where(np.isfinite(losses)[:, None], several, 0.0))
+
+
+def _joined(parts: Sequence[Trajectory]) -> Trajectory | None:
+    if not parts:
+        return None
+    fields = ("designs", "losses", "costs", "rewards")
+    return Trajectory(*(np.concatenate([getattr(part, field) for part in parts]) for field in fields))
+
+
+def check_concurrent(optimizer: CheckedOptimizer, batch: int) -> None:
+    """Check that an optimizer can ask for a batch of designs.
+
+    Raises:
+        ConfigurationError: if it must receive scores before it asks again.
+    """
+    if batch > 1 and not optimizer.concurrent:
+        raise ConfigurationError(
+            f"{optimizer.name} cannot ask for a batch of {batch} designs: give batch 1, or an optimizer whose "
+            "`concurrent` is True"
+        )
 
 
 class _Optimizers:
@@ -157,14 +211,23 @@ class _Optimizers:
         if initial_designs is not None and isinstance(task.space, Decorations):
             pool = _Pool(as_design_generator(initial_designs), targets, rngs[-1])
             shares = [_Share(pool, row) for row in range(len(targets))]
-        searched = SearchedTask.of(task, method.name)
+        # The centre of the unit cube is where many searches begin. Turned, it stands for another design in every run.
+        searched = SearchedTask.of(
+            replace(task, space=task.space.turned(np.random.default_rng([seed, 2]))), method.name
+        )
         self.optimizers = [
             CheckedOptimizer(method.make, Problem(searched, np.atleast_1d(target), share), queries, rng, method.name)
             for target, share, rng in zip(targets, shares, rngs, strict=False)
         ]
+        self.none = task.space.sample(0, np.random.default_rng(0))
 
-    def ask(self, row: int) -> Designs:
-        return self.optimizers[row].ask()
+    def ask(self, row: int, count: int) -> Designs:
+        """Return at least `count` designs, of which the optimizer knows no score."""
+        designs = self.none
+        while not len(designs) or len(designs) < count:
+            check_concurrent(self.optimizers[row], count)
+            designs = np.concatenate([designs, self.optimizers[row].ask(designs)])
+        return designs
 
     def tell(self, row: int, designs: Designs, scores: Scores) -> None:
         self.optimizers[row].tell(designs, scores)
@@ -213,7 +276,8 @@ class _Policy:
         self.turn = 0
         self.drawn: Designs = np.zeros((0, 0))
 
-    def ask(self, row: int) -> Designs:
+    def ask(self, row: int, count: int) -> Designs:
+        del count  # a policy learns nothing from scores
         if row == 0:  # one pass of the network serves all targets
             self.drawn = self.method.design(self.task, self.targets, deterministic=self.turn == 0, rng=self.rng)
             self.turn += 1

@@ -336,6 +336,16 @@ class DesignTask(ValueObject):
         weights = np.array([each.weight for each in self.counted])
         return np.asarray((np.stack(rewards, axis=1) * weights).sum(axis=1) / weights.sum())
 
+    def rewards(self, scores: Scores, targets: FloatArray) -> FloatArray:
+        """Return the (B, k) rewards of each objective with a positive weight, from (B,) scores and their targets."""
+        columns = np.asarray(targets, dtype=np.float64).reshape(len(scores.reward), len(self._targeted)).T
+        target_of, none = dict(zip(self._targeted, columns, strict=True)), np.zeros(0)
+        parts = [
+            each.reward(each.loss(scores.predictions[each.property], target_of.get(each, none)))
+            for each in self.counted
+        ]
+        return np.stack(parts, axis=1)
+
     # ---- goals
 
     def achieved(self, scores: Scores) -> FloatArray:

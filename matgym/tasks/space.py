@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,14 @@ class DesignSpace(ABC):
     @abstractmethod
     def valid(self, designs: Designs) -> BoolArray:
         """Return (B,) whether each row is a design of this space."""
+
+    def turned(self, rng: np.random.Generator) -> Self:
+        """Return a space of the same designs whose unit cube is turned at random: its centre is another design.
+
+        By default the space is returned as it is, because the coordinates of a cube have ends.
+        """
+        del rng
+        return self
 
     # ---- meaning of a row
 
