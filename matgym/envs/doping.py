@@ -6,6 +6,7 @@ from typing import Any
 from matgym.envs.arguments import Index, require_sites
 from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, OnForbidden, Variant, made_task
 from matgym.envs.initial_designs import InitialDesigns
+from matgym.envs.rewards import RewardType
 from matgym.models import Level, Model
 from matgym.registration import DOPING_STEPS
 from matgym.structures import tube_lattice
@@ -84,6 +85,9 @@ class NanotubeDoping(DesignEpisodes):
     - `on_forbidden`: what happens after a forbidden action. "resample" (default) draws an allowed action instead.
       "penalty" leaves the design unchanged and gives a reward of -0.1; the goal variant does not have it. "terminate"
       ends the episode with reward 0.
+    - `reward_type`: "sparse" (default), the reward above; or "dense": in each step the change of the reward that the
+      unfinished design would get, so that the return is the same. The model then predicts 16 designs an episode instead
+      of one. The goal variant has no dense rewards, nor has "doping-easy", whose table holds finished designs only.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History
@@ -114,6 +118,7 @@ class NanotubeDoping(DesignEpisodes):
         removed: int | None = None,
         variant: Variant = "plain",
         on_forbidden: OnForbidden | None = None,
+        reward_type: RewardType | None = None,
     ) -> None:
         vector = variant == "multi-objective"
 
@@ -133,7 +138,9 @@ class NanotubeDoping(DesignEpisodes):
         names = ("doping", "doping-easy")
         task = made_task(task, instance, names, tube, settings, scale, make, usual=usual, by_default=False, **more)
         initial = InitialDesigns.of(task, initial_designs, removed)
-        super().__init__(size, task=task, variant=variant, initial=initial, on_forbidden=on_forbidden)
+        super().__init__(
+            size, task=task, variant=variant, initial=initial, on_forbidden=on_forbidden, reward_type=reward_type
+        )
 
 
 class NanotubeDopingEnv(DesignEnv):

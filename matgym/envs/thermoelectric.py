@@ -5,6 +5,7 @@ from typing import Any
 
 from matgym.envs.arguments import Index, given_alone, require_sites
 from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, OnForbidden, Variant, made_task
+from matgym.envs.rewards import RewardType
 from matgym.registration import THERMOELECTRIC_STEPS
 from matgym.structures import tube_lattice
 from matgym.tasks import DesignTask, Direction, RewardFunction
@@ -77,6 +78,9 @@ class NanotubeThermoelectric(DesignEpisodes):
     - `on_forbidden`: what happens after a forbidden action. "resample" (default) draws an allowed action instead.
       "penalty" leaves the design unchanged and gives a reward of -0.1; the goal variant does not have it. "terminate"
       ends the episode with reward 0.
+    - `reward_type`: "sparse" (default), the reward above; or "dense": in each step the change of the reward that the
+      unfinished design would get, so that the return is the same. The model then takes half a second in each step. The
+      goal variant has no dense rewards, nor has "thermoelectric-easy", whose table holds finished designs only.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History
@@ -103,6 +107,7 @@ class NanotubeThermoelectric(DesignEpisodes):
         task: DesignTask | None = None,
         variant: Variant = "plain",
         on_forbidden: OnForbidden | None = None,
+        reward_type: RewardType | None = None,
     ) -> None:
         more: dict[str, Any] = {"direction": "target"} if variant == "goal" else {}
         if variant != "multi-objective":
@@ -127,7 +132,7 @@ class NanotubeThermoelectric(DesignEpisodes):
         scale = {"direction": direction, "targets": targets, "values": values, "margin": margin}
         names = ("thermoelectric", "thermoelectric-easy")
         task = made_task(task, instance, names, tube, settings, scale, make, usual=usual, by_default=True, **more)
-        super().__init__(size, task=task, variant=variant, on_forbidden=on_forbidden)
+        super().__init__(size, task=task, variant=variant, on_forbidden=on_forbidden, reward_type=reward_type)
 
 
 class NanotubeThermoelectricEnv(DesignEnv):
