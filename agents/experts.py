@@ -40,7 +40,9 @@ EXPERTS: Final = {
         "the best known recipe of the standard reactor, then small changes of the best measured one",
         lambda: ChangeTheBest(known_recipe()),
     ),
-    "matgym/Experiments-v0": Expert("the middle, then small changes of the best measured experiment", ChangeTheBest),
+    "matgym/Experiments-v0": Expert(
+        "half of the experiments at random, then small changes of the best measured one", ChangeTheBest
+    ),
     "matgym/FilmAnnealing-v0": Expert("2200 °C until the radius is 0.9 of the target, then cool", HeatUntilLarge),
 }
 """The experts by the id of the environment; variants have the same expert."""

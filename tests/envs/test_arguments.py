@@ -113,7 +113,8 @@ ARGUMENTS = {
         "task": (GrowthTask(minutes=4),),
     },
     "matgym/FilmAnnealing-v0": {
-        "level": ("easy", "hard"), "observation": ("image",), "dynamics": ("annealing",), "variant": VARIANTS, "reward": (grown,),
+        "level": ("easy", "hard"), "observation": ("image",), "dynamics": ("annealing",), "variant": VARIANTS,
+        "reward": (grown,),
         "reward_type": ("sparse",),
         "task": (AnnealingTask(size=40, steps=4),),
     },
