@@ -20,6 +20,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from matgym.agents.acting import Acts
 from matgym.agents.honeycomb.policies import NAME as HONEYCOMB
 from matgym.agents.sb3 import SB3VecEnv, agent_in, check_algorithm, hyperparameters
+from matgym.agents.scripted import Alone
 from matgym.agents.storage import STORE, load_agent, zip_facts
 from matgym.envs.design import DesignEpisodes
 from matgym.errors import ConfigurationError, MatgymError, WeightsError, one_line
@@ -278,7 +279,7 @@ class Evaluation:
 def evaluated(
     environment: str,
     arguments: Mapping[str, Any],
-    policy: Acts | None,
+    policy: Acts | Alone | None,
     episodes: int,
     seed: int,
     on_episode: Callable[[int], None] = lambda _done: None,
@@ -288,7 +289,7 @@ def evaluated(
     Args:
         environment: id of the environment.
         arguments: arguments of the environment.
-        policy: the agent; None for random actions among those that are allowed.
+        policy: the agent, or a scripted policy; None for random actions among those that are allowed.
         episodes: number of episodes.
         seed: random seed of the first episode.
         on_episode: called after each episode with the number of finished episodes.

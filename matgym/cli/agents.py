@@ -100,8 +100,12 @@ def train(
 
 def evaluate(
     agent: Annotated[
-        Path, typer.Argument(help="File or folder that `matgym train` wrote, or a name of `matgym agents list`.")
-    ],
+        Path | None,
+        typer.Argument(help="File or folder that `matgym train` wrote, or a name of `matgym agents list`."),
+    ] = None,
+    expert: Annotated[
+        bool, typer.Option("--expert", help="The scripted expert of --env, instead of an agent.")
+    ] = False,
     episodes: Annotated[int, typer.Option(min=2, max=100_000, help="Number of episodes.")] = 50,
     env: Annotated[str, typer.Option(help="Environment, if not the training environment.")] = "",
     arg: Arguments = None,
@@ -112,29 +116,40 @@ def evaluate(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Compare an agent's mean return with that of random actions. Physics verifies the designed tubes."""
+    """Compare the mean return of an agent, or of the scripted expert, with that of random actions.
+
+    Physics verifies the designed tubes.
+    """
     from dataclasses import asdict
 
-    file = agent_file(agent)
-    if not is_file(file):  # before the slow imports
+    if expert == (agent is not None):
+        raise ConfigurationError("give either an agent, or --expert and --env")
+    file = None if agent is None else agent_file(agent)
+    if file is not None and not is_file(file):  # before the slow imports
         raise FormatError(
             f"there is no agent {file}: give a file or a folder that `matgym train` wrote, or a name of "
             "`matgym agents list`"
         )
     from matgym.agents.acting import Acts
+    from matgym.agents.experts import expert_of
+    from matgym.agents.scripted import Alone
     from matgym.agents.training import evaluated, opened
 
     find_modules()
-    made, environment, arguments = opened(file, trust=trust)
-    environment, arguments = env or environment, parsed(arg) if arg or env else arguments
-    if not environment:
-        raise ConfigurationError(f"{file} does not name its environment: give --env")
+    policies: dict[str, Acts | Alone | None] = {"random": None}
+    if file is None:
+        if stochastic or trust:
+            raise ConfigurationError("--stochastic and --trust have no effect on a scripted expert: leave them out")
+        environment, arguments = env, parsed(arg)
+        policies = {"expert": Alone(expert_of(env).make(), seed), **policies}
+    else:
+        made, environment, arguments = opened(file, trust=trust)
+        environment, arguments = env or environment, parsed(arg) if arg or env else arguments
+        policies = {type(made).__name__: Acts(made, deterministic=not stochastic), **policies}
+        if not environment:
+            raise ConfigurationError(f"{file} does not name its environment: give --env")
     rows = []
     with progress() as show:
-        policies: dict[str, Acts | None] = {
-            type(made).__name__: Acts(made, deterministic=not stochastic),
-            "random": None,
-        }
         for name, policy in policies.items():
             show(name, 0, episodes)
 
@@ -150,8 +165,8 @@ def evaluate(
         for row in rows
     ]
     content = {
-        "agent": str(file), "environment": environment, "arguments": arguments, "episodes": episodes, "seed": seed,
-        "policies": rows,
+        "agent": "expert" if file is None else str(file), "environment": environment, "arguments": arguments,
+        "episodes": episodes, "seed": seed, "policies": rows,
     }  # fmt: skip
     title = f"{environment}, {episodes} episodes, means with 95 % intervals"
     plain = [

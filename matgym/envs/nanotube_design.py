@@ -9,6 +9,7 @@ from typing_extensions import override
 from matgym.envs.arguments import checked_option, given_alone
 from matgym.envs.assembly import Assembly
 from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Observed, OnForbidden, Variant
+from matgym.envs.rewards import RewardType
 from matgym.errors import ConfigurationError
 from matgym.registration import NANOTUBE_DESIGN_STEPS
 from matgym.structures import tube_lattice
@@ -89,6 +90,9 @@ class NanotubeDesign(DesignEpisodes):
     - `briefs`: seed of the anchors. Default: 0. Another seed gives briefs about other designs, for tests.
     - `task`: a task of your own instead of the arguments above; see `matgym.tasks.brief_task`.
     - `observation`: "flat" (default) or "honeycomb".
+    - `reward_type`: "sparse" (default), the reward above; or "dense": in each step the change of the reward that the
+      unfinished tube would get, so that the return is the same; the models then predict a tube in each step. The goal
+      variant has no dense rewards.
     - `variant`: "goal", in which a bound that is not asked is the end of the property's range; or "multi-objective",
       with one component for each property, 1 where nothing is asked.
     - `on_forbidden`: what happens after a forbidden action. "resample" (default) draws an allowed action instead.
@@ -119,6 +123,7 @@ class NanotubeDesign(DesignEpisodes):
         variant: Variant = "plain",
         on_forbidden: OnForbidden | None = None,
         observation: Observed | None = None,
+        reward_type: RewardType | None = None,
     ) -> None:
         if task is not None:
             given = {"level": level, "tube": tube, "tubes": tubes, "properties": properties, "models": models}
@@ -137,7 +142,10 @@ class NanotubeDesign(DesignEpisodes):
                 seed=briefs or 0,
                 estimate=estimate or "mean",
             )
-        super().__init__(size, task=task, variant=variant, on_forbidden=on_forbidden, observation=observation)
+        super().__init__(
+            size, task=task, variant=variant, on_forbidden=on_forbidden, observation=observation,
+            reward_type=reward_type,
+        )  # fmt: skip
         self._told["met"] = np.zeros(size, dtype=bool)
         if task.space.given:
             self.options = (*self.options, "tube")

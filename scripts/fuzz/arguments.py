@@ -50,7 +50,7 @@ NEAR: Final[dict[str, tuple[Any, ...]]] = {
     "on_forbidden": ("resample", "penalty", "terminate"),
     "minutes": (1, 2, 30, 60, 10_000, 10_001),
     "experiments": (1, 2, 20, 200, 10_000, 10_001),
-    "randomised": (True, False),
+    "level": ("easy", "medium", "hard"),
     "data": ("bowl", "missing", "missing.csv", "/dev/null"),
     "target": ("y", "yield", "missing"),
     "log": (True, False),
