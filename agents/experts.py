@@ -28,6 +28,7 @@ class Expert:
 _SEARCH: Final = Expert("32 random designs, 32 mutations of the best, scored by the model", lambda: ByDesign(search))
 
 EXPERTS: Final = {
+    "matgym/NanotubeDesign-v0": _SEARCH,
     "matgym/NanotubeDoping-v0": _SEARCH,
     "matgym/NanotubeChirality-v0": Expert("the best of all 15,708 tubes, scored once", lambda: ByDesign(WholeTable())),
     "matgym/NanotubeIsotopes-v0": Expert(

@@ -8,7 +8,9 @@ from gymnasium import spaces
 from typing_extensions import override
 
 from matgym.envs.builders import Builder, Graph
+from matgym.errors import ConfigurationError
 from matgym.structures import Species
+from matgym.tasks import Designs
 from matgym.tasks.any_tube import HEAD, KINDS, STRAINS, AnyTube
 from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray, SpeciesArray
 
@@ -96,6 +98,25 @@ class Assembly(Builder):
     def placed(self, row: int) -> int:
         """Return the number of atoms that were placed on a design."""
         return int((self.designs[row, HEAD:] != Species.C12).sum())
+
+    @override
+    def plan(self, designs: Designs) -> IntArray:
+        """Return (B, most_steps) actions that make B designs; those after the end stop.
+
+        B and N atoms are placed in turn, so that each has a partner before the atoms are used up.
+        """
+        if self.given:
+            raise ConfigurationError("a plan chooses its tube: give tube='chosen'")
+        actions = np.full((len(designs), self.most_steps), self.stop)
+        for row, design in zip(actions, designs, strict=True):
+            sites = [np.flatnonzero(design[HEAD:] == code) for code in KINDS]
+            boron, nitrogen = sites[:2]
+            turns = np.stack([boron, self.space.sites + nitrogen], axis=1).ravel()
+            others = [kind * self.space.sites + sites[kind] for kind in range(2, len(KINDS))]
+            strained = [self.stop + int(design[1])] if design[1] else []
+            made = np.concatenate([[self.stop + len(STRAINS) + int(design[0])], strained, turns, *others])
+            row[: len(made)] = made
+        return actions
 
     @override
     def masks(self) -> BoolArray:

@@ -90,13 +90,13 @@ ARGUMENTS = {
     "matgym/NanotubeIsotopes-v0": {
         "instance": ("isotope-sites",), "n": (9,), "cells": (3,), "budget": ({"14C": 5},), "model": (cheap(HEAT),),
         "direction": ("maximize", "target"), "values": ((2.1, 3.3),), "targets": ((2.1, 3.3),), "margin": (0.2,),
-        "reward": (mine,), "variant": VARIANTS, "on_forbidden": ("terminate",), "reward_type": ("dense",),
+        "reward": (mine,), "variant": VARIANTS, "on_forbidden": ("terminate",), "reward_type": ("dense",), "observation": ("honeycomb",),
         "task": (rings_task(n=7, rings=4, model=cheap(HEAT)),),
     },
     "matgym/NanotubeThermoelectric-v0": {
         "instance": ("thermoelectric-easy",), "n": (9,), "m": (2,), "cells": (4,), "budget": (BUDGET, {"SW": 1}),
         "model": (cheap(ZT),), "reward": (mine,), "variant": VARIANTS, "on_forbidden": ("terminate",),
-        "reward_type": ("dense",),
+        "reward_type": ("dense",), "observation": ("honeycomb",),
         "direction": ("minimize", "target"), "values": ((0.1, 0.3),), "targets": ((0.1, 0.3),), "margin": (0.1,),
         "task": (decoration_task(lattice=TINY, budget=BUDGET, property=ZT, model=cheap(ZT)),),
     },
@@ -125,7 +125,7 @@ ARGUMENTS = {
 NEED_ANOTHER = {
     "matgym/NanotubeDoping-v0": {"removed", "values"},  # initial designs; an extreme
     "matgym/NanotubeChirality-v0": {"values"},
-    "matgym/NanotubeIsotopes-v0": {"targets", "margin", "on_forbidden"},  # a direction that has targets; sites
+    "matgym/NanotubeIsotopes-v0": {"targets", "margin", "on_forbidden", "observation"},  # that has targets; sites
     "matgym/NanotubeThermoelectric-v0": {"targets", "margin"},
 }
 """Arguments that alone have no effect, which is an error."""

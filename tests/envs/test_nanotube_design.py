@@ -127,6 +127,19 @@ def test_the_honeycomb_shows_each_episodes_own_tube():
     assert np.isfinite(seen[CONTEXT]).all()
 
 
+def test_a_plan_makes_the_designs():
+    envs = gym.make_vec(NAME, num_envs=32, tubes=TUBES)
+    envs.reset(seed=5)
+    builder, space = envs.episodes.builder, envs.task.space
+    designs = space.sample(32, np.random.default_rng(6))
+    going = np.ones(32, dtype=bool)
+    for actions in builder.plan(designs).T:
+        assert builder.masks()[np.arange(32), actions].all()
+        going &= ~builder.advance(actions, slice(None))[0]
+    assert not going.any()
+    np.testing.assert_array_equal(builder.designs, designs)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
