@@ -30,10 +30,10 @@ POLICIES = ("random", "look-up", "expert", "blind", "trained")
 
 HARD = {
     "matgym/NanotubeDesign-v0": (
-        "Atoms act on several properties at once, tubes differ, and each episode asks for something else: an agent that "
-        "sees neither the properties of its unfinished tube nor a score before the end has to know them. A search that "
-        "asks the same surrogates, thousands of designs a second, needs no agent; `python -m scripts.studies.briefs` "
-        "compares them."
+        "Atoms act on several properties at once, tubes differ, and each episode asks for something else: an agent "
+        "that sees neither the properties of its unfinished tube nor a score before the end has to know them. A search "
+        "that asks the same surrogates, thousands of designs a second, needs no agent; "
+        "`python -m scripts.studies.briefs` compares them."
     ),
     "matgym/NanotubeDoping-v0": (
         "There are 10²⁴ designs, the gap depends on the order of all atoms, and large gaps are rare among random "

@@ -90,7 +90,8 @@ ARGUMENTS = {
     "matgym/NanotubeIsotopes-v0": {
         "instance": ("isotope-sites",), "n": (9,), "cells": (3,), "budget": ({"14C": 5},), "model": (cheap(HEAT),),
         "direction": ("maximize", "target"), "values": ((2.1, 3.3),), "targets": ((2.1, 3.3),), "margin": (0.2,),
-        "reward": (mine,), "variant": VARIANTS, "on_forbidden": ("terminate",), "reward_type": ("dense",), "observation": ("honeycomb",),
+        "reward": (mine,), "variant": VARIANTS, "on_forbidden": ("terminate",), "reward_type": ("dense",),
+        "observation": ("honeycomb",),
         "task": (rings_task(n=7, rings=4, model=cheap(HEAT)),),
     },
     "matgym/NanotubeThermoelectric-v0": {
