@@ -114,7 +114,7 @@ def test_predictions_are_those_of_scikit_learns_process():
     seen, asked, rewards = rng.normal(size=(2, 9, 4)), rng.normal(size=(2, 5, 4)), rng.normal(size=(2, 9))
     mean, sd = predicted(seen, rewards, asked)
     for search in range(2):
-        process = GaussianProcessRegressor(DotProduct(0.0) + RBF(LENGTH), alpha=NOISE, optimizer=None)
+        process = GaussianProcessRegressor(DotProduct(0.0, "fixed") + RBF(LENGTH), alpha=NOISE, optimizer=None)
         expected = process.fit(seen[search], rewards[search]).predict(asked[search], return_std=True)
         np.testing.assert_allclose(mean[search], expected[0], rtol=1e-6, atol=1e-9)
         np.testing.assert_allclose(sd[search], expected[1], rtol=1e-6, atol=1e-9)

@@ -30,9 +30,10 @@ class Settings:
 
     updates: int = 60
     seed: int = 0
+    most: int = 10  # problems of each family
 
 
-QUICK = Settings(updates=2)
+QUICK = Settings(updates=1, most=1)
 
 TUBES = (
     ((11, 0, 1), {"B": 3, "N": 3}, "nanotube-doping", "gap_ev", "maximize"),
@@ -79,20 +80,29 @@ def ring_problem(n, rings, direction):
     return Problem(task, np.zeros(0))
 
 
-def problems():
-    """Return the problems of the training, and their descriptions."""
-    named = {f"{each}": tube_problem(*each) for each in TUBES}
-    named |= {f"rings {each}": ring_problem(*each) for each in RINGS}
-    named |= {f"chirality {each}": Problem(chirality_task(), np.array(each)) for each in TARGETS}
-    named |= {f"recipe, reactor {each}": Problem(furnace_task(reactor=each), np.zeros(0)) for each in REACTORS}
-    return named
+def chirality_problem(*target):
+    return Problem(chirality_task(), np.array(target))
+
+
+def recipe_problem(*reactor):
+    return Problem(furnace_task(reactor=reactor), np.zeros(0))
+
+
+FAMILIES = {tube_problem: TUBES, ring_problem: RINGS, chirality_problem: TARGETS, recipe_problem: REACTORS}
+
+
+def problems(most):
+    """Return the problems of the training by their descriptions; of each family the first `most`."""
+    return {
+        f"{make.__name__.removesuffix('_problem')} {each}": make(*each)
+        for make, family in FAMILIES.items()
+        for each in family[:most]
+    }
 
 
 def main():
     study = Study.from_command_line("proposals", __doc__, Settings(), QUICK)
-    began, rows, named = time.perf_counter(), [], problems()
-    if study.quick:
-        named = dict(list(named.items())[:2])
+    began, rows, named = time.perf_counter(), [], problems(study.settings.most)
     updates = Updates(updates=study.settings.updates, seed=study.settings.seed)
     training = Training(tuple(named.values()), updates, (HOT, COLD))
 
