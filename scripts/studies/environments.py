@@ -36,7 +36,7 @@ TRAINING = {
     "matgym/NanotubeChirality-v0": ("MaskablePPO", 150_000),
     "matgym/NanotubeIsotopes-v0": ("MaskablePPO", 50_000),
     "matgym/NanotubeThermoelectric-v0": ("MaskablePPO", 50_000),
-    "matgym/CVDGrowth-v0": ("PPO", 40_000),
+    "matgym/CVDGrowth-v0": ("PPO", 200_000),
     "matgym/CVDRecipe-v0": ("PPO", 10_000),
     "matgym/Experiments-v0": ("PPO", 40_000),
     "matgym/FilmAnnealing-v0": ("PPO", 15_000),
