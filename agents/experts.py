@@ -44,7 +44,7 @@ EXPERTS: Final = {
     "matgym/Experiments-v0": Expert(
         "half of the experiments at random, then small changes of the best measured one", ChangeTheBest
     ),
-    "matgym/FilmAnnealing-v0": Expert("2200 °C until the radius is 0.9 of the target, then cool", HeatUntilLarge),
+    "matgym/FilmAnnealing-v0": Expert("2400 °C until the radius is 0.85 of the target, then cool", HeatUntilLarge),
 }
 """The experts by the id of the environment; variants have the same expert."""
 

@@ -1,8 +1,8 @@
 """Scores of random actions, look-up, the scripted expert, a blind policy and a trained agent, by environment and level.
 
 `python -m scripts.studies.environments` (some hours on two cores) measures returns of episodes that training did not
-see, and writes docs/results/environments.json after each seed; `python scripts/docs.py` puts the figures on the
-environments' pages. After an interruption the same command continues.
+see, and writes docs/results/environments.json after each seed of a level; `python scripts/docs.py` puts the figures on
+the environments' pages. After an interruption the same command continues.
 
 Look-up (`matgym.agents.look_up`) scores as many random designs as the agent's training did, and answers each target by
 the nearest of them; it needs targets. The expert is that of `matgym.agents.experts`. The blind policy
@@ -13,6 +13,7 @@ controller of CVDGrowth plays fewer episodes than the other policies, because it
 import time
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 
 import gymnasium as gym
 import numpy as np
@@ -36,7 +37,7 @@ TRAINING = {
     "matgym/NanotubeChirality-v0": ("MaskablePPO", 150_000),
     "matgym/NanotubeIsotopes-v0": ("MaskablePPO", 50_000),
     "matgym/NanotubeThermoelectric-v0": ("MaskablePPO", 50_000),
-    "matgym/CVDGrowth-v0": ("PPO", 40_000),
+    "matgym/CVDGrowth-v0": ("PPO", 100_000),
     "matgym/CVDRecipe-v0": ("PPO", 10_000),
     "matgym/Experiments-v0": ("PPO", 40_000),
     "matgym/FilmAnnealing-v0": ("PPO", 15_000),
@@ -161,18 +162,12 @@ class Score(StudyJob):
         return Trained(agent), agent.num_timesteps
 
 
-def jobs_of(settings, seed):
-    """Return the jobs of one seed."""
-    jobs = []
-    for spec in SPECS:
-        for level in spec.levels:
-            if level in settings.left_out:
-                continue
-            make = partial(Score, settings, spec.id, level, seed)
-            envs = gym.make_vec(spec.id, num_envs=1, **make("random").arguments)
-            targets = isinstance(envs.episodes, DesignEpisodes) and envs.episodes.task.target_names
-            jobs += [make(policy) for policy in POLICIES if policy != "look-up" or targets]
-    return jobs
+def jobs_of(settings, spec, level, seed):
+    """Return the jobs of one seed of a level."""
+    make = partial(Score, settings, spec.id, level, seed)
+    episodes = gym.make_vec(spec.id, num_envs=1, **make("random").arguments).episodes
+    targets = isinstance(episodes, DesignEpisodes) and episodes.task.target_names
+    return [make(policy) for policy in POLICIES if policy != "look-up" or targets]
 
 
 def summary(rows):
@@ -200,8 +195,9 @@ def summary(rows):
 def main():
     study = Study.from_command_line("environments", __doc__, Settings(), QUICK)
     rows = []
-    for seed in range(study.settings.seeds):
-        rows += study.rows(jobs_of(study.settings, seed))
+    levels = [(spec, level) for spec in SPECS for level in spec.levels if level not in study.settings.left_out]
+    for seed, (spec, level) in product(range(study.settings.seeds), levels):
+        rows += study.rows(jobs_of(study.settings, spec, level, seed))
         study.write({"rows": rows, "environments": summary(rows)})
     print_markdown(
         ("environment", "level", *POLICIES),
