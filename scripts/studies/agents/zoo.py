@@ -2,7 +2,7 @@
 
 `python -m scripts.studies.agents.zoo` (ten minutes on one free core) trains one agent after the other with the stored
 hyper-parameters, plays it and random actions on episodes that its training did not see, verifies its designs with
-physics, and writes weights and card of each to agents/zoo/, and the same figures to docs/results/zoo.json.
+physics, and writes weights and card of each to agents/zoo/. The cards hold the figures.
 """
 
 import time
@@ -74,7 +74,6 @@ def main():
     study = Study.from_command_line("zoo", __doc__, Settings(), QUICK)
     folder = OUTPUT / "runs" / "quick" / "zoo" if study.quick else OUTPUT / "agents" / "zoo"
     rows = [made(name, study.settings, folder) for name in study.settings.agents]
-    study.write({"agents": rows})
     print_markdown(
         ("agent", "designs", "seconds", "random", "return", "verified by physics"),
         (
