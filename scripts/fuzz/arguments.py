@@ -48,6 +48,7 @@ NEAR: Final[dict[str, tuple[Any, ...]]] = {
     "removed": (0, 1, 2, 40, -1),
     "variant": ("plain", "goal", "multi-objective", "Goal"),
     "on_forbidden": ("resample", "penalty", "terminate"),
+    "observation": ("flat", "honeycomb", "statistics", "image", "pixels"),
     "minutes": (1, 2, 30, 60, 10_000, 10_001),
     "experiments": (1, 2, 20, 200, 10_000, 10_001),
     "randomised": (True, False),

@@ -77,7 +77,7 @@ ARGUMENTS = {
         "n": (10,), "m": (2,), "cells": (2,), "budget": (BUDGET,), "targets": ((0.7, 1.0),), "model": ("oracle",),
         "reward": (mine,), "estimate": ("lcb",), "instance": ("doping-easy",), "initial_designs": ("random",),
         "removed": (2,), "variant": VARIANTS, "on_forbidden": ("terminate",), "margin": (0.3,),
-        "direction": ("minimize",), "values": ((0.3, 1.6),), "oracle": ("pi",),
+        "direction": ("minimize",), "values": ((0.3, 1.6),), "oracle": ("pi",), "observation": ("honeycomb",),
         "task": (decoration_task(lattice=TINY, budget=BUDGET, model=cheap("gap_ev")),),
     },
     "matgym/NanotubeChirality-v0": {
@@ -88,12 +88,13 @@ ARGUMENTS = {
     "matgym/NanotubeIsotopes-v0": {
         "instance": ("isotope-sites",), "n": (9,), "cells": (3,), "budget": ({"14C": 5},), "model": (cheap(HEAT),),
         "direction": ("maximize", "target"), "values": ((2.1, 3.3),), "targets": ((2.1, 3.3),), "margin": (0.2,),
-        "reward": (mine,), "variant": VARIANTS, "on_forbidden": ("terminate",),
+        "reward": (mine,), "variant": VARIANTS, "on_forbidden": ("terminate",), "observation": ("honeycomb",),
         "task": (rings_task(n=7, rings=4, model=cheap(HEAT)),),
     },
     "matgym/NanotubeThermoelectric-v0": {
         "instance": ("thermoelectric-easy",), "n": (9,), "m": (2,), "cells": (4,), "budget": (BUDGET, {"SW": 1}),
         "model": (cheap(ZT),), "reward": (mine,), "variant": VARIANTS, "on_forbidden": ("terminate",),
+        "observation": ("honeycomb",),
         "direction": ("minimize", "target"), "values": ((0.1, 0.3),), "targets": ((0.1, 0.3),), "margin": (0.1,),
         "task": (decoration_task(lattice=TINY, budget=BUDGET, property=ZT, model=cheap(ZT)),),
     },
@@ -118,7 +119,7 @@ ARGUMENTS = {
 NEED_ANOTHER = {
     "matgym/NanotubeDoping-v0": {"removed", "values"},  # initial designs; an extreme
     "matgym/NanotubeChirality-v0": {"values"},
-    "matgym/NanotubeIsotopes-v0": {"targets", "margin", "on_forbidden"},  # a direction that has targets; sites
+    "matgym/NanotubeIsotopes-v0": {"targets", "margin", "on_forbidden", "observation"},  # a direction; sites
     "matgym/NanotubeThermoelectric-v0": {"targets", "margin"},
 }
 """Arguments that alone have no effect, which is an error."""

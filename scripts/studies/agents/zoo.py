@@ -13,7 +13,7 @@ from matgym.agents.cards import Scores
 from matgym.agents.storage import save_agent
 from matgym.agents.training import evaluated, learn, learner
 from matgym.envs.design import DesignEpisodes
-from scripts.studies.common import OUTPUT, Study, print_markdown
+from scripts.studies.common import Study, print_markdown
 
 SMALL = {"n": 11, "cells": 2, "budget": {"B": 5, "N": 5}, "observation": "honeycomb"}
 
@@ -72,7 +72,7 @@ def made(name, settings, folder):
 
 def main():
     study = Study.from_command_line("zoo", __doc__, Settings(), QUICK)
-    folder = OUTPUT / "runs" / "quick" / "zoo" if study.quick else OUTPUT / "agents" / "zoo"
+    folder = study.docs / "zoo" if study.quick else study.docs.parent / "agents" / "zoo"
     rows = [made(name, study.settings, folder) for name in study.settings.agents]
     print_markdown(
         ("agent", "designs", "seconds", "random", "return", "verified by physics"),
