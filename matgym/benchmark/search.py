@@ -3,17 +3,16 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
 from matgym.agents.base import CheckedOptimizer, Problem, check_counts
 from matgym.agents.policy import Policy
+from matgym.agents.scoring import score_asked
 from matgym.agents.searched import SearchedTask
 from matgym.benchmark.methods import Method, NamedMethod, as_named
 from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject
-from matgym.models import Predictions
 from matgym.structures import TubeBatch
 from matgym.tasks import (
     Decorations,
@@ -24,7 +23,7 @@ from matgym.tasks import (
     Scores,
     as_design_generator,
 )
-from matgym.typing import BoolArray, FloatArray
+from matgym.typing import FloatArray
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def search(
         designs = np.concatenate(list(asked.values()))
         check_counts(task, evaluated, name)
         best = best if len(best) else np.zeros((count, width), dtype=designs.dtype)
-        scores = _score_valid(task, designs, targets[rows])
+        scores = score_asked(task, designs, targets[rows])
         evaluated = task.ledger.counts.total()
         visited.append(designs[rng.integers(len(designs))].copy())
         losses = np.nan_to_num(scores.loss, nan=np.inf)
@@ -285,47 +284,3 @@ class _Policy:
 
     def tell(self, row: int, designs: Designs, scores: Scores) -> None:
         """Do nothing, because the policy is not trained further."""
-
-
-def _score_valid(task: DesignTask, designs: Designs, targets: FloatArray) -> Scores:
-    """Score designs; every design counts as an evaluation.
-
-    An invalid design has a reward of 0, and is not given to the models. A design that violates the constraint has a
-    reward of 0 and no loss, so that no search returns it; its predictions and its cost are those of the models.
-    """
-    scores = _score_known(task, designs, targets)
-    if scores.cost is None:
-        return scores
-    allowed = scores.cost <= 0.0
-    reward, loss = np.where(allowed, scores.reward, 0.0), np.where(allowed, scores.loss, np.nan)
-    return replace(scores, reward=reward, loss=loss)
-
-
-def _score_known(task: DesignTask, designs: Designs, targets: FloatArray) -> Scores:
-    """Score designs; invalid ones have a reward of 0, no loss, no value and the cost 1."""
-    valid = task.space.valid(designs)
-    if valid.all():
-        return task.score(designs, targets)
-    scored = designs.copy()
-    scored[~valid] = task.space.sample(1, np.random.default_rng(0))  # in its place, so that the evaluation is counted
-    scores = task.score(scored, targets)
-    return replace(
-        scores,
-        reward=np.where(valid, scores.reward, 0.0),
-        loss=np.where(valid, scores.loss, np.nan),
-        value=np.where(valid, scores.value, np.nan),
-        predictions=_without(scores.predictions, ~valid),
-        cost=None if scores.cost is None else np.where(valid, scores.cost, 1.0),
-        failed=None if scores.failed is None else scores.failed | ~valid,
-    )
-
-
-def _without(predictions: Predictions, rows: BoolArray) -> Predictions:
-    """Return predictions of which some rows are not known, because they are not designs."""
-    reasons = dict.fromkeys(np.flatnonzero(rows).tolist(), "it is not a design of the space")
-    columns: dict[str, Any] = {
-        name: {key: np.where(rows, np.nan, array) for key, array in getattr(predictions, name).items()}
-        for name in ("values", "sd", "half_width", "members")
-    }
-    failures = {key: dict(predictions.failures.get(key, {})) | reasons for key in predictions.values}
-    return replace(predictions, failures=failures, **columns)

@@ -95,11 +95,10 @@ def shown(row):
 def main():
     study = Study.from_command_line("honeycomb", __doc__, Settings(), QUICK)
     settings = study.settings
-    seeds = {policy: settings.warm_seeds if "trunk" in policy else settings.seeds for policy in POLICIES}
-    jobs = [
-        Training(settings, policy, cells, seed)
-        for policy in POLICIES for cells in settings.cells for seed in range(seeds[policy])
-    ]  # fmt: skip
+    cold, warm = list(POLICIES)[:2], list(POLICIES)[2]  # the trunk comes last: it takes the longest
+    runs = [(policy, seed) for seed in range(settings.seeds) for policy in cold]
+    runs += [(warm, seed) for seed in range(settings.warm_seeds)]
+    jobs = [Training(settings, policy, cells, seed) for policy, seed in runs for cells in settings.cells]
     rows, table = study.rows(jobs), []
     for policy, trained, cells in dict.fromkeys((row["policy"], row["trained_on"], row["cells"]) for row in rows):
         mine = [row for row in rows if (row["policy"], row["trained_on"], row["cells"]) == (policy, trained, cells)]

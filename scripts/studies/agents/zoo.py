@@ -2,7 +2,7 @@
 
 `python -m scripts.studies.agents.zoo` (ten minutes on one free core) trains one agent after the other with the stored
 hyper-parameters, plays it and random actions on episodes that its training did not see, verifies its designs with
-physics, and writes weights and card of each to agents/zoo/, and the same figures to docs/results/zoo.json.
+physics, and writes weights and card of each to agents/zoo/. The cards hold the figures.
 """
 
 import time
@@ -13,7 +13,7 @@ from matgym.agents.cards import Scores
 from matgym.agents.storage import save_agent
 from matgym.agents.training import evaluated, learn, learner
 from matgym.envs.design import DesignEpisodes
-from scripts.studies.common import OUTPUT, Study, print_markdown
+from scripts.studies.common import Study, print_markdown
 
 SMALL = {"n": 11, "cells": 2, "budget": {"B": 5, "N": 5}, "observation": "honeycomb"}
 
@@ -72,9 +72,8 @@ def made(name, settings, folder):
 
 def main():
     study = Study.from_command_line("zoo", __doc__, Settings(), QUICK)
-    folder = OUTPUT / "runs" / "quick" / "zoo" if study.quick else OUTPUT / "agents" / "zoo"
+    folder = study.docs / "zoo" if study.quick else study.docs.parent / "agents" / "zoo"
     rows = [made(name, study.settings, folder) for name in study.settings.agents]
-    study.write({"agents": rows})
     print_markdown(
         ("agent", "designs", "seconds", "random", "return", "verified by physics"),
         (
