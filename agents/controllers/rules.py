@@ -17,7 +17,8 @@ HOT_C: Final = 2400.0
 """The set point at which a film is heated, °C."""
 
 ENOUGH: Final = 0.85
-"""The share of the target radius at which heating ends. Of eight pairs of these two numbers, the best on 32 films of seed 0."""
+"""The share of the target radius at which heating ends. Of eight pairs of these two numbers, the best on 32 films of
+seed 0."""
 
 STEP: Final = 0.15
 """Standard deviation of the change from one experiment to the next, in scaled inputs. A choice of ours."""
