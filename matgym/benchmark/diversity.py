@@ -4,7 +4,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from matgym.tasks import Cube, Designs, DesignSpace
+from matgym.tasks import Choices, Cube, Designs, DesignSpace, RingSpace
 from matgym.tasks.space import KeyArray
 from matgym.typing import FloatArray, IntArray
 
@@ -12,12 +12,17 @@ from matgym.typing import FloatArray, IntArray
 def distances(space: DesignSpace, first: Designs, second: Designs) -> FloatArray:
     """Return (A, B) distances between designs, from 0 for equal ones to 1.
 
-    For choices and decorations it is the Tanimoto distance of the counts in `DesignSpace.features`, which are equal for
-    symmetric copies: 1 - Σ min / Σ max (Bajusz et al., J. Cheminform. 7, 20 (2015)). For numbers in [-1, 1] it is half
-    of the root mean square difference.
+    For decorations and rings it is the Tanimoto distance of the counts in `DesignSpace.features`, which are equal for
+    symmetric copies: 1 - Σ min / Σ max (Bajusz et al., J. Cheminform. 7, 20 (2015)). For other choices it is the mean
+    difference as a share of the range of each ordered choice, or the share of unequal ones (Gower, Biometrics 27, 857
+    (1971)). For numbers in [-1, 1] it is half of the root mean square difference.
     """
     if isinstance(space, Cube):
         return np.asarray(np.sqrt(((first[:, None] - second[None]) ** 2).mean(axis=2)) / 2.0)
+    if isinstance(space, Choices) and not isinstance(space, RingSpace):
+        apart = np.abs(first[:, None].astype(np.float64) - second[None])
+        ranges = np.maximum(np.array(space.counts) - 1.0, 1.0)
+        return np.asarray((apart / ranges if space.ordered else apart > 0.0).mean(axis=2))
     a, b = space.features(first)[:, None], space.features(second)[None]
     union = np.maximum(a, b).sum(axis=2)
     return np.asarray(1.0 - np.minimum(a, b).sum(axis=2) / np.where(union > 0.0, union, 1.0))

@@ -37,9 +37,10 @@ def _best_table(rows: list[dict[str, Any]]) -> Table:
     notes = (
         (
             "Figures of the five best different designs of each search, by the task's model. Diversity is their mean "
-            "distance from each other: 1 - Σ min / Σ max of the counts of dopants and of pairs of them (Tanimoto), or "
-            "half of the root mean square difference of numbers. Novelty is the share of a method's best designs that "
-            "no other method has among its best. Symmetric copies count as one design."
+            "distance from each other: 1 - Σ min / Σ max of the counts of dopants and of pairs of them (Tanimoto); the "
+            "mean difference of other choices; or half of the root mean square difference of numbers. Novelty is the "
+            "share of a method's best designs that no other method has among its best. Symmetric copies count as one "
+            "design."
         ),
     )
     tasks = list(dict.fromkeys(row["task"] for row in rows))

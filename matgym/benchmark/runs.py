@@ -4,12 +4,11 @@ The key of a run contains a hash of everything that its figures depend on. A rec
 record of other code, weights, tables or settings.
 """
 
-import io
 import json
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -19,10 +18,11 @@ import numpy as np
 import pyarrow as pa
 
 from matgym.agents.base import CheckedOptimizer, Problem
-from matgym.agents.look_up import LOOK_UP, LookUp
+from matgym.agents.look_up import LOOK_UP
 from matgym.agents.policy import Policy
 from matgym.benchmark.identity import code_digest, digest, fingerprint, in_words, modules_of, versions
 from matgym.benchmark.methods import NamedMethod, optimizer_class
+from matgym.benchmark.policies import trained
 from matgym.benchmark.records import KINDS, SCHEMA
 from matgym.benchmark.search import Search, check_concurrent, search
 from matgym.benchmark.suite import PolicySpec
@@ -37,9 +37,10 @@ from matgym.benchmark.tasks import (
     task_name,
 )
 from matgym.benchmark.trajectories import NOTHING, hypervolumes, last_of
+from matgym.benchmark.verification import structure_of, verified
 from matgym.errors import ConfigurationError, ExecutionError
 from matgym.frozen import ValueObject
-from matgym.tasks import Designs, DesignTask, as_design_generator
+from matgym.tasks import DesignTask, as_design_generator
 from matgym.tasks.instances import Instance
 from matgym.typing import FloatArray
 
@@ -295,7 +296,7 @@ def _carried_out(
         there = bool(valid[target])
         final = {"design": design.astype(float).tolist() if there else []}
         final["described"] = task.describe(design) if there else ""
-        final["xyz"] = _xyz(task, design) if there and run.track == "search" else ""
+        final["xyz"] = structure_of(task, design) if there and run.track == "search" else ""
         final |= last_of(task, found) if found.trajectory is not None else {}
         rows += [
             {**shared, **NOTHING, "target_index": target, "evaluation": mark,
@@ -304,63 +305,6 @@ def _carried_out(
             for i, mark in enumerate(marks)
         ]  # fmt: skip
     return Outcome(run, found, values, pa.Table.from_pylist(rows, schema=SCHEMA))
-
-
-def verified(
-    task: DesignTask, targets: FloatArray, incumbents: Sequence[Designs]
-) -> tuple[FloatArray, FloatArray, int]:
-    """Verify the best designs at each mark with the oracle; each different design is evaluated once.
-
-    Returns:
-        (marks, T) losses, and (T,) values at the last mark, NaN without a valid design; and the number of different
-        designs.
-    """
-    marks, count = len(incumbents), len(targets)
-    rows, wanted = np.concatenate(incumbents), np.concatenate([targets] * marks)
-    valid = task.space.valid(rows)
-    where = np.concatenate([np.tile(np.arange(count), marks)[:, None].astype(float), rows], axis=1)
-    unique, back = np.unique(where[valid], axis=0, return_inverse=True)
-    losses, values = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
-    if len(unique):
-        first = np.unique(back, return_index=True)[1]
-        scores = task.verify(rows[valid][first], wanted[valid][first])
-        losses[valid], values[valid] = scores.loss[back], scores.value[back]
-    return losses.reshape(marks, count), values[-count:], len(unique)
-
-
-def trained(policy: PolicySpec, task: DesignTask, environment: str, seed: int, *, trust: bool = False) -> Policy:
-    """Return a stored policy, or train a policy in an environment of a task.
-
-    Raises:
-        ConfigurationError: if there is no environment for the training.
-    """
-    if policy.file:
-        from matgym.agents.storage import load_agent
-
-        stored = load_agent(policy.file, trust=trust)
-        return Policy(stored, policy.title, type(stored).__name__ == "MaskablePPO")
-    if policy.algorithm == LOOK_UP:
-        return LookUp.of(task, policy.designs, np.random.default_rng(seed), policy.title)
-    from matgym.agents.sb3 import make_agent, train_agent
-
-    if not environment:
-        raise ConfigurationError(f"policy {policy.title!r} has no environment for its training: give a trained policy")
-    agent = make_agent(policy.algorithm, task, seed, environment=environment)
-    train_agent(agent, task.ledger, policy.designs, lambda _designs, _reward: None)
-    return Policy(agent, policy.title, policy.algorithm == "MaskablePPO")
-
-
-def _xyz(task: DesignTask, design: Designs) -> str:
-    """Return a design as extended XYZ, or an empty text if it is not a tube."""
-    if task.space.domain is None:
-        return ""
-    from ase.io import write
-
-    from matgym.structures.io.convert import to_atoms
-
-    text = io.StringIO()
-    write(text, to_atoms(task.tubes(design[None])[0]), format="extxyz")
-    return text.getvalue()
 
 
 # ---- identity

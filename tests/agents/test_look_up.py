@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from matgym.agents.look_up import LOOK_UP, LookUp
-from matgym.benchmark.runs import trained
+from matgym.benchmark.policies import trained
 from matgym.benchmark.search import search
 from matgym.benchmark.suite import PolicySpec
 from matgym.errors import ConfigurationError

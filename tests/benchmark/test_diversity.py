@@ -5,7 +5,8 @@ import pytest
 
 from matgym.benchmark.diversity import best_different, distances, diversity, keys
 from matgym.structures import tube_lattice
-from matgym.tasks import Cube, Decorations, decoration_task
+from matgym.tasks import Choices, Cube, Decorations, decoration_task
+from matgym.tasks.instances import instance
 from matgym.tasks.rings import RingSpace
 
 
@@ -34,6 +35,21 @@ def test_distances_of_rings_are_those_by_hand():
     assert distances(rings, designs, designs) == pytest.approx(np.array([[0, 0, 1], [0, 0, 1], [1, 1, 0]]))
     assert diversity(rings, designs) == pytest.approx(2.0 / 3.0)
     assert np.isnan(diversity(rings, designs[:1]))
+
+
+@pytest.mark.parametrize(("ordered", "expected"), [(True, (1.0 / 4.0 + 1.0) / 2.0), (False, 1.0)])
+def test_choices_differ_by_the_share_of_their_range_or_by_their_number(ordered, expected):
+    choices = Choices((5, 2), ordered=ordered)
+    designs = np.array([[0, 0], [1, 1]])
+    assert distances(choices, designs, designs) == pytest.approx(np.array([[0.0, expected], [expected, 0.0]]))
+
+
+def test_distances_of_chiralities_lie_between_0_and_1():
+    chiralities = instance("chirality").task().space
+    designs = chiralities.sample(200, np.random.default_rng(0))
+    apart = distances(chiralities, designs, designs)
+    assert apart.min() == 0.0
+    assert 0.3 < apart.max() <= 1.0
 
 
 def test_numbers_differ_by_half_of_their_root_mean_square_difference():
