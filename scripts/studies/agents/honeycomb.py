@@ -2,8 +2,8 @@
 
 MaskablePPO trains on `NanotubeDoping` with the stored hyper-parameters: with `MlpPolicy`, with `HoneycombPolicy`, and
 with one that starts from the trunk of `nanotube-gap`. All get the same number of steps; agents are played on targets
-that no training drew. Policies on the honeycomb that were trained on two cells of (11, 0) are asked, as they are, for designs
-of three and four cells, at the same share of atoms.
+that no training drew. Policies on the honeycomb that were trained on two cells of (11, 0) are asked, as they are, for
+designs of three and four cells, at the same share of atoms.
 
 `python -m scripts.studies.agents.honeycomb` (half an hour on two free cores, most of it for the trunk, which is three
 times as wide) writes docs/results/honeycomb.json and prints the table of docs/results.md.
