@@ -35,16 +35,18 @@ MAX_STEPS: Final = 10_000
 def settings_of(environment: str, algorithm: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     """Return the stored hyper-parameters of an algorithm in an environment, and whether there are any.
 
-    Those of a policy of flat observations are not for the honeycomb, except the ones that are not about the network.
+    Policies on the honeycomb have those of the key "honeycomb", which are the same for all environments.
     """
+    key = "honeycomb" if _on_honeycomb(arguments) else environment.rpartition(":")[2]
     try:
-        settings = hyperparameters(environment.rpartition(":")[2], algorithm)
+        return hyperparameters(key, algorithm), True
     except ConfigurationError:  # none are stored: use the defaults of Stable-Baselines3
         return {}, False
-    if arguments.get("observation") == "honeycomb":
-        settings |= {"policy": HONEYCOMB}
-        settings.pop("policy_kwargs", None)
-    return settings, True
+
+
+def _on_honeycomb(arguments: Mapping[str, Any]) -> bool:
+    """Return whether the arguments of an environment ask for the observation on the honeycomb."""
+    return arguments.get("observation") == "honeycomb"
 
 
 def settings_in(file: Path, environment: str) -> dict[str, Any]:
@@ -88,7 +90,7 @@ def learner(
     chosen.pop("n_timesteps", None)
     count = chosen.pop("n_envs", 1)
     envs = _adapted(environment, num_envs or count, seed, given)
-    if given.get("observation") == "honeycomb":
+    if _on_honeycomb(given):
         chosen.setdefault("policy", HONEYCOMB)
     dictionary = isinstance(envs.observation_space, gym.spaces.Dict)
     network = {"RecurrentPPO": "Lstm"}.get(algorithm, "")

@@ -1,9 +1,9 @@
 """Compare policies on the honeycomb with flat ones, on their own tube and on tubes that they have not seen.
 
-MaskablePPO with README's settings trains on `NanotubeDoping`: with `MlpPolicy`, with `HoneycombPolicy`, and with one
-that starts from the trunk of `nanotube-gap`. All get the same number of steps; agents are played on targets that no
-training drew. Policies on the honeycomb that were trained on two cells of (11, 0) are asked, as they are, for designs
-of three and four cells, at the same share of atoms.
+MaskablePPO trains on `NanotubeDoping` with the stored hyper-parameters: with `MlpPolicy`, with `HoneycombPolicy`, and
+with one that starts from the trunk of `nanotube-gap`. All get the same number of steps; agents are played on targets
+that no training drew. Policies on the honeycomb that were trained on two cells of (11, 0) are asked, as they are, for
+designs of three and four cells, at the same share of atoms.
 
 `python -m scripts.studies.agents.honeycomb` (half an hour on two free cores, most of it for the trunk, which is three
 times as wide) writes docs/results/honeycomb.json and prints the table of docs/results.md.
@@ -16,19 +16,18 @@ import numpy as np
 import pyarrow as pa
 
 from matgym.agents.honeycomb import on_spaces
-from matgym.agents.training import first_returns, learn, learner
+from matgym.agents.training import first_returns, learn, learner, settings_of
 from matgym.statistics import estimate
 from scripts.studies.common import Study, StudyJob, interval, print_markdown
 
 DOPING = "matgym/NanotubeDoping-v0"
-README = {"n_envs": 64, "n_steps": 16, "batch_size": 512, "n_epochs": 4, "learning_rate": 2e-3, "gamma": 1.0}
 TUBES = {2: {"B": 5, "N": 5}, 3: {"B": 8, "N": 8}, 4: {"B": 11, "N": 11}}
 """The budget of tubes of two, three and four cells of (11, 0); that of three cells is the environment's default."""
 
 POLICIES = {
-    "MlpPolicy": {"policy": "MlpPolicy"},
-    "HoneycombPolicy": {"policy": "HoneycombPolicy"},
-    "HoneycombPolicy, trunk": {"policy": "HoneycombPolicy", "policy_kwargs": {"trunk": "nanotube-gap"}},
+    "MlpPolicy": {},
+    "HoneycombPolicy": {},
+    "HoneycombPolicy, trunk": {"policy_kwargs": {"trunk": "nanotube-gap"}},
 }
 UNSEEN = 1_000_000
 
@@ -73,10 +72,11 @@ class Training(StudyJob):
     def run(self):
         """Return a table of one row for each tube on which the agent is played."""
         settings = self.settings
+        arguments = arguments_of(self.cells, self.policy)
+        stored, _ = settings_of(DOPING, "MaskablePPO", arguments)
         agent, _ = learner(
-            DOPING, "MaskablePPO", seed=self.seed, arguments=arguments_of(self.cells, self.policy),
-            settings=README | POLICIES[self.policy],
-        )  # fmt: skip
+            DOPING, "MaskablePPO", seed=self.seed, arguments=arguments, settings=stored | POLICIES[self.policy]
+        )
         agent.trained_on = self.cells
         began, wall = time.process_time(), time.perf_counter()
         learn(agent, settings.steps, lambda _done, _mean: None)
