@@ -80,9 +80,9 @@ HARD = {
 
 
 def score(estimate):
-    """A mean with its interval, as text."""
+    """A mean with its interval, as text; one seed has no interval."""
     mean, low, high = estimate
-    return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
+    return f"{mean:.2f} [{low:.2f}, {high:.2f}]" if low < high else f"{mean:.2f}"
 
 
 def shown(space):
@@ -173,8 +173,8 @@ def pages():
             "training of the agent scored, for tasks with targets; the scripted expert; a blind policy, which sees the "
             "clock only; and the trained agent. If the blind policy is as good as the others, there is nothing to gain "
             "from looking. Figures are interquartile means over seeds, with 95 % bootstrap intervals, of "
-            f"{results['settings']['episodes']} episodes each that training did not see; an interval of one seed is "
-            f"that seed. Empty cells were not measured. `{results['command']}` measured them on {results['machine']}."
+            f"{results['settings']['episodes']} episodes each that training did not see; a figure of one seed has no "
+            f"interval. Empty cells were not measured. `{results['command']}` measured them on {results['machine']}."
         )
     for spec in SPECS:
         yield FOLDER / f"{spec.id.removeprefix('matgym/')}.md", page(spec, scores)

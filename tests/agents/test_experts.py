@@ -9,7 +9,6 @@ from typer.testing import CliRunner
 
 import matgym  # noqa: F401  # registers the environments
 from matgym.agents.blind import Budget, blind
-from matgym.agents.controllers.growth import known_schedule
 from matgym.agents.designers import search
 from matgym.agents.experts import EXPERTS, expert_of
 from matgym.agents.scripted import ByDesign
@@ -56,19 +55,18 @@ def test_experts_are_better_than_random_actions_and_repeatable(identity):
     assert mine > returns(identity, RandomActions()) + 0.02
 
 
-@pytest.mark.long
-def test_the_predictive_controller_is_better_than_its_schedule_where_reactors_differ_most():
-    class Fixed(RandomActions):
-        def begin(self, episodes, rng):
-            super().begin(episodes, rng)
-            self.step, self.plan = 0, known_schedule(episodes.task.minutes)
-
-        def act(self, observation):
-            self.step += 1
-            return np.tile(self.plan[self.step - 1], (len(observation), 1)).astype(np.float32)
-
-    controller = returns("matgym/CVDGrowth-v0", EXPERTS["matgym/CVDGrowth-v0"].make(), level="hard")
-    assert controller > returns("matgym/CVDGrowth-v0", Fixed(), level="hard")
+def test_the_predictive_controller_acts_in_each_run_of_a_batch():
+    envs = gym.make_vec("matgym/CVDGrowth-v0", num_envs=2, level="hard", minutes=3)
+    observation, _ = envs.reset(seed=0)
+    policy = expert_of("matgym/CVDGrowth-v0").make()
+    policy.begin(envs.episodes, np.random.default_rng(0))
+    acted = []
+    for _ in range(3):
+        acted.append(policy.act(observation))
+        observation, *_ = envs.step(acted[-1])
+    assert np.shape(acted) == (3, 2, 4)
+    np.testing.assert_array_equal(acted[0][0], acted[0][1])  # nothing was observed yet
+    assert (acted[2][0] != acted[2][1]).any()
 
 
 def test_a_design_is_made_as_it_was_decided_and_every_action_is_allowed():
