@@ -6,7 +6,7 @@ that no training drew. Policies on the honeycomb that were trained on two cells 
 designs of three and four cells, at the same share of atoms.
 
 `python -m scripts.studies.agents.honeycomb` (half an hour on two free cores, most of it for the trunk, which is three
-times as wide) writes docs/results/honeycomb.json and prints the table of docs/results.md.
+times as wide) writes docs/results/honeycomb.json and prints a table. A stopped study goes on with the same command.
 """
 
 import time
