@@ -6,14 +6,27 @@ from typing import Annotated, Any
 
 import typer
 
-from matgym.cli import agents, benchmark, cache, commands, data, envs, furnace, generate, oracle, predict, surrogate
+from matgym.cli import (
+    agents,
+    benchmark,
+    cache,
+    commands,
+    data,
+    design,
+    envs,
+    furnace,
+    generate,
+    oracle,
+    predict,
+    surrogate,
+)
 from matgym.cli.console import print_note, printing
 from matgym.errors import DamagedFileWarning, KeptFilesWarning, MatgymError, TableWarning
 from matgym.version import __version__
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 for command in (
-    agents.train, agents.evaluate, predict.predict, commands.demo, commands.export, commands.experiments,
+    design.design, agents.train, agents.evaluate, predict.predict, commands.demo, commands.export, commands.experiments,
 ):  # fmt: skip
     app.command()(printing(command))
 for group in (envs, benchmark, oracle, cache, surrogate, data, furnace, generate):
