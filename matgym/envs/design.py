@@ -230,7 +230,9 @@ class DesignEpisodes(Episodes):
         if self.on_honeycomb:
             graph = self.builder.graph(rows)
             numbers = np.concatenate([graph.numbers, self._scaled[rows]], axis=1)
-            return observe_honeycomb(graph.batch, graph.allowed, numbers, open_ends=graph.open_ends, rows=graph.rows)
+            return observe_honeycomb(
+                graph.batch, graph.allowed, numbers, open_ends=graph.open_ends, rows=graph.rows
+            )
         seen = self.builder.look(rows)
         if self._blind:
             seen = np.zeros((len(seen), 1), dtype=np.float32)
