@@ -76,7 +76,7 @@ def page(result: DesignResult) -> str:
     ]
     return render(
         "matgym.designer",
-        "page.html",
+        "design.html",
         title="Carbon nanotubes for a brief",
         summary=result.sentences,
         numbers=(

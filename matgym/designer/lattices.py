@@ -8,7 +8,8 @@ import numpy as np
 
 from matgym.designer.brief import Brief
 from matgym.frozen import ValueObject, returns_read_only
-from matgym.physics.electrons.bands import PiElectrons
+from matgym.physics.electrons.bands import pristine_gap
+from matgym.physics.electrons.self_consistent import SelfConsistentParameters
 from matgym.structures import Nanotube, TubeLattice, tube_lattice
 from matgym.structures.lattice import unit_sites
 from matgym.tasks.any_tube import DIAMETERS_NM, LENGTHS_NM, AnyTube
@@ -106,7 +107,8 @@ def _lengths(brief: Brief, n: int, m: int) -> list[TubeLattice]:
     possible = possible[(possible * period >= LENGTHS_NM[0]) & (possible * period <= LENGTHS_NM[1])]
     if not possible.size:
         return []
-    excess = brief.excess({"length": possible * period}) + brief.loss({"length": possible * period})
+    lengths: dict[str, FloatArray] = {"length": np.asarray(possible * period, dtype=np.float64)}
+    excess = np.asarray(brief.excess(lengths) + brief.loss(lengths))
     near = possible[excess == excess.min()]
     chosen = {int(near[-1]), int(near[len(near) // 2])}
     return [tube_lattice(n, m, cells) for cells in sorted(chosen)]
@@ -114,5 +116,5 @@ def _lengths(brief: Brief, n: int, m: int) -> list[TubeLattice]:
 
 @lru_cache(maxsize=4096)
 def _gap_ev(n: int, m: int) -> float:
-    """Return the gap of an undecorated tube, eV; charges and isotopes do not change it."""
-    return float(PiElectrons().predict([Nanotube(n, m, 1)])["gap_ev"][0])
+    """Return the gap of an undecorated tube, eV, by the oracle of the gap: there are no charges to be computed."""
+    return pristine_gap(Nanotube(n, m, 1), SelfConsistentParameters().carbon)

@@ -10,13 +10,15 @@ import numpy as np
 from matgym.designer.lattices import Lattices
 from matgym.frozen import ValueObject
 from matgym.models import Model, Predictions
+from matgym.physics.electrons.conductance import PiTransport
+from matgym.physics.electrons.self_consistent import SelfConsistentParameters
 from matgym.physics.geometry import Geometry
-from matgym.physics.registry import judge_of, oracle_of
+from matgym.physics.registry import judge_of
 from matgym.structures import Nanotube, Species, TubeBatch
 from matgym.surrogates.sources import as_model
 from matgym.tasks.any_tube import HEAD
 from matgym.tasks.space import Designs
-from matgym.typing import BoolArray, FloatArray
+from matgym.typing import BoolArray, FloatArray, IntArray
 
 KEYS: Final[Mapping[str, str]] = {
     "gap": "gap_ev",
@@ -54,35 +56,35 @@ class Estimates(ValueObject):
     half_width: Mapping[str, FloatArray]
     outside: BoolArray
 
-    def take(self, rows: "np.ndarray") -> "Estimates":
+    def take(self, rows: IntArray | BoolArray) -> "Estimates":
         """Return the estimates of some designs, by index or mask."""
-        parts = ({name: of[rows] for name, of in each.items()} for each in (self.values, self.sd, self.half_width))
-        return Estimates(*parts, self.outside[rows])
+        values, sd, half_width = (
+            {name: of[rows] for name, of in each.items()} for each in (self.values, self.sd, self.half_width)
+        )
+        return Estimates(values, sd, half_width, self.outside[rows])
 
     def beside(self, other: "Estimates") -> "Estimates":
         """Return the estimates of further quantities of the same designs together."""
-        parts = (
-            {**mine, **theirs}
-            for mine, theirs in (
-                (self.values, other.values), (self.sd, other.sd), (self.half_width, other.half_width)
-            )
-        )  # fmt: skip
-        return Estimates(*parts, self.outside | other.outside)
+        return Estimates(
+            {**self.values, **other.values},
+            {**self.sd, **other.sd},
+            {**self.half_width, **other.half_width},
+            self.outside | other.outside,
+        )
 
     @classmethod
     def joined(cls, parts: Sequence["Estimates"]) -> "Estimates":
         """Return the estimates of several groups of designs one after the other."""
-        names = parts[0].values
-        columns = (
-            {name: np.concatenate([getattr(part, field)[name] for part in parts]) for name in names}
+        values, sd, half_width = (
+            {name: np.concatenate([getattr(part, field)[name] for part in parts]) for name in parts[0].values}
             for field in ("values", "sd", "half_width")
         )
-        return cls(*columns, np.concatenate([part.outside for part in parts]))
+        return cls(values, sd, half_width, np.concatenate([part.outside for part in parts]))
 
 
 def is_bare(designs: Designs) -> BoolArray:
     """Return (B,) whether no site holds B, N or a vacancy, so that the electrons are those of the pristine tube."""
-    return ~np.isin(designs[:, HEAD:], (Species.B, Species.N, Species.VACANCY)).any(axis=1)
+    return np.asarray(~np.isin(designs[:, HEAD:], (Species.B, Species.N, Species.VACANCY)).any(axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +152,8 @@ def atoms_of(designs: Designs, lattices: Lattices) -> FloatArray:
 _MODELS: Final[Mapping[str, Callable[[], Model]]] = {
     "diameter": Geometry,
     "length": Geometry,
-    "conductance": lambda: oracle_of("conductance"),  # no surrogate: π electrons without charges
+    # no surrogate: π electrons without charges, with the carbon of the oracle, so that undecorated tubes are exact
+    "conductance": lambda: PiTransport(parameters=SelfConsistentParameters().carbon),
 }
 
 
@@ -169,7 +172,7 @@ def verifier_of(name: str) -> Model:
 
 @cache
 def _pristine_conductance(n: int, m: int) -> float:
-    return float(oracle_of("conductance").predict([Nanotube(n, m, 1)])[KEYS["conductance"]][0])
+    return float(model_of("conductance").predict([Nanotube(n, m, 1)])[KEYS["conductance"]][0])
 
 
 def _widths(found: Predictions, name: str) -> tuple[FloatArray, FloatArray]:
