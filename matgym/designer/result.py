@@ -112,7 +112,7 @@ class DesignResult:
         scored: number of designs that surrogates scored.
         physics: number of values that physics computed.
         seconds: wall seconds of each stage.
-        cpu_seconds: CPU seconds of this process.
+        cpu_seconds: CPU seconds of search and verification, in all processes.
         compared: best designs of simpler methods, if they were asked.
     """
 
