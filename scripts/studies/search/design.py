@@ -1,9 +1,9 @@
 """How well, how fast and how differently does `matgym design` answer twelve briefs, two of which no tube can meet?
 
-`python -m scripts.studies.search.design` (half an hour on two cores) writes docs/results/design.json, and prints the table of
-docs/design.md. `--quick` takes two briefs that undecorated tubes meet. A design is verified by the oracle of each
-quantity; the errors are those of the predictions of the five proposed designs. CPU seconds do not depend much on what
-else the machine does, wall seconds do.
+`python -m scripts.studies.search.design` (half an hour on two cores) writes docs/results/design.json, and prints the
+table of docs/design.md. `--quick` takes two briefs that need no search. A design is verified by the
+oracle of each quantity; the errors are those of the predictions of the five proposed designs. CPU seconds depend less
+on what else the machine does than wall seconds.
 """
 
 import json
