@@ -12,6 +12,7 @@ from matgym.cli import (
     cache,
     commands,
     data,
+    design,
     envs,
     furnace,
     generate,
@@ -26,7 +27,8 @@ from matgym.version import __version__
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 for command in (
-    agents.train, tune.tune, agents.evaluate, predict.predict, commands.demo, commands.export, commands.experiments,
+    design.design, agents.train, tune.tune, agents.evaluate, predict.predict, commands.demo, commands.export,
+    commands.experiments,
 ):  # fmt: skip
     app.command()(printing(command))
 for group in (agents, envs, benchmark, oracle, cache, surrogate, data, furnace, generate):
