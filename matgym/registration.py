@@ -47,6 +47,9 @@ runs that users choose, so that the end of a run with `minutes=60` is not both t
 NANOTUBE_DESIGN_STEPS = 256
 """Time limit of NanotubeDesign, whose episodes end after 203 steps at most."""
 
+NANOTUBE_IMPROVEMENT_STEPS = 512
+"""Time limit of NanotubeImprovement: twice the changes of its longest episodes."""
+
 CAMPAIGN_STEPS = 200
 """Time limit of CVDRecipe and Experiments, whose campaigns terminate after 20 experiments by default."""
 
@@ -54,6 +57,11 @@ _BOTH = ("goal", "multi-objective")
 
 SPECS = (
     Spec("matgym/NanotubeDesign-v0", "matgym.envs.nanotube_design:NanotubeDesignEnv", NANOTUBE_DESIGN_STEPS, _BOTH),
+    Spec(
+        "matgym/NanotubeImprovement-v0",
+        "matgym.envs.nanotube_improvement:NanotubeImprovementEnv",
+        NANOTUBE_IMPROVEMENT_STEPS,
+    ),
     Spec("matgym/NanotubeDoping-v0", "matgym.envs.doping:NanotubeDopingEnv", DOPING_STEPS, _BOTH),
     Spec("matgym/NanotubeChirality-v0", "matgym.envs.chirality:NanotubeChiralityEnv", CHIRALITY_STEPS, _BOTH),
     Spec("matgym/NanotubeIsotopes-v0", "matgym.envs.isotopes:NanotubeIsotopesEnv", ISOTOPE_STEPS, _BOTH),

@@ -121,6 +121,7 @@ class DesignEpisodes(Episodes):
         initial: InitialDesigns | None = None,
         on_forbidden: OnForbidden | None = None,
         observation: Observed | None = None,
+        builder: Builder | None = None,
     ) -> None:
         """Prepare episodes.
 
@@ -132,6 +133,7 @@ class DesignEpisodes(Episodes):
             initial: the initial designs; None for episodes that begin with the empty design.
             on_forbidden: the treatment of forbidden actions; see `OnForbidden`. Default: "resample".
             observation: the form of the observation of a design; see `Observed`. Default: "flat".
+            builder: the builder of the designs. Default: that of the space; see `make_builder`.
 
         Raises:
             ConfigurationError: if the task does not support the variant or the form of the observation, or
@@ -152,7 +154,7 @@ class DesignEpisodes(Episodes):
             raise ConfigurationError("a reward function has no effect in the multi-objective variant: leave it out")
         self.task, self.size, self.variant = task, size, variant
         require_room(size, task.space.width)
-        self.builder: Builder = make_builder(task.space, size, at_once=at_once, initial=initial)
+        self.builder: Builder = builder or make_builder(task.space, size, at_once=at_once, initial=initial)
         self.masked, self.steps = self.builder.masked, self.builder.steps
         self.reward_names = task.component_names
         if on_forbidden is not None and not self.builder.forbids:

@@ -122,7 +122,7 @@ class NanotubeDesign(DesignEpisodes):
                 raise ConfigurationError(f"tube={tube!r} is neither 'chosen' nor 'given'")
             task = brief_task(
                 level or "easy",
-                lattices=None if tubes is None else _lattices(tubes),
+                lattices=None if tubes is None else lattices_of_tubes(tubes),
                 properties=properties,
                 models=models,
                 given=tube == "given",
@@ -157,7 +157,7 @@ class NanotubeDesign(DesignEpisodes):
         return super()._recorded(rows, scores)
 
 
-def _lattices(tubes: Sequence[tuple[int, int, int]]) -> list[TubeLattice]:
+def lattices_of_tubes(tubes: Sequence[tuple[int, int, int]]) -> list[TubeLattice]:
     """Return the lattices of (n, m, cells).
 
     Raises:

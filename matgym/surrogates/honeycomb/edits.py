@@ -16,7 +16,15 @@ import numpy as np
 from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject, cached_by_bytes, returns_read_only
 from matgym.structures import Species, TubeBatch, TubeLattice
-from matgym.surrogates.honeycomb.graph import NAMES, SITE_FEATURES, SITE_SPECIES, Honeycombs, bond_directions, honeycombs, pieces
+from matgym.surrogates.honeycomb.graph import (
+    NAMES,
+    SITE_FEATURES,
+    SITE_SPECIES,
+    Honeycombs,
+    bond_directions,
+    honeycombs,
+    pieces,
+)
 from matgym.surrogates.honeycomb.pairs import INVERSE_LENGTH, ONE, OTHER, PairNetwork
 from matgym.surrogates.honeycomb.surrogate import HoneycombSurrogate
 from matgym.surrogates.honeycomb.targets import Targets
@@ -91,9 +99,14 @@ class SingleEdits:
         """
         self.kinds, self.strains = tuple(kinds), tuple(strains)
         self._forms = [_form(model, key) for model, key in models]
-        seen = {(form.surrogate.networks[0].settings.shells, form.surrogate.networks[0].settings.directed) for form in self._forms}
+        seen = {
+            (form.surrogate.networks[0].settings.shells, form.surrogate.networks[0].settings.directed)
+            for form in self._forms
+        }
         if len(seen) != 1:
-            raise ConfigurationError(f"the surrogates see pairs up to {sorted(seen)} (shells, directed): give such with the same")
+            raise ConfigurationError(
+                f"the surrogates see pairs up to {sorted(seen)} (shells, directed): give such with the same"
+            )
         ((self._shells, self._directed),) = seen
 
     def predict(self, batch: TubeBatch) -> Edited:
@@ -143,10 +156,10 @@ class SingleEdits:
 
         slope = _slopes(near, form.pairs)  # (S, species, H): of the standardised values, times the number of sites
         if form.sums is not None:
-            slope += _slopes(near, form.sums) * length[tube, None, None]
-        slope /= count[tube, :, None]
+            slope += _slopes(near, form.sums) * length.astype(near.dtype)[tube, None, None]
+        slope /= count.astype(near.dtype)[tube, :, None]
         own = slope[site, held]
-        pairs = 0.5 * np.add.reduceat(own, batch.offsets[:-1], axis=0)
+        pairs = 0.5 * np.add.reduceat(own, batch.offsets[:-1], axis=0, dtype=np.float64)
         present = _of_numbers(form, numbers) + pairs
 
         change = _MARKS[[int(kind) for kind in self.kinds]][None] - _MARKS[:, None]  # (species, K, F), of a site
@@ -163,9 +176,11 @@ class SingleEdits:
         table += _of_numbers(form, moved) - _of_numbers(form, numbers)[:, None, None]
 
         after = slope[:, [int(kind) for kind in self.kinds]] - own[:, None]
-        after += table[tube, held] + present[tube, None]
+        after += (table + present[:, None, None]).astype(near.dtype)[tube, held]
         strained = np.repeat(numbers[:, None], len(self.strains), axis=1)
-        strained[..., _STRAIN] = (100.0 * np.array(self.strains) - scaling.numbers_mean[_STRAIN]) / scaling.numbers_scale[_STRAIN]
+        strained[..., _STRAIN] = (
+            100.0 * np.array(self.strains) - scaling.numbers_mean[_STRAIN]
+        ) / scaling.numbers_scale[_STRAIN]
         targets = Targets.of(form.surrogate.predicted, batch, (), np.zeros((len(batch), 0)))
         return (
             _values(form, targets, present),
@@ -177,20 +192,22 @@ class SingleEdits:
 def _form(model: Any, key: str) -> _Form:
     """Return a property that a surrogate predicts as quadratic forms."""
     if not isinstance(model, HoneycombSurrogate) or not isinstance(model.networks[0], PairNetwork):
-        raise ConfigurationError(f"{model.name} is no ridge regression on pairs, of which alone single edits are known: give a surrogate of kind 'pairs'")
+        raise ConfigurationError(
+            f"{model.name} is no ridge regression on pairs, of which alone single edits are known: give a surrogate of kind 'pairs'"
+        )
     if model.informed_by:
-        raise ConfigurationError(f"{key} is predicted from {', '.join(model.informed_by)} as well, which edits change: give a surrogate without")
+        raise ConfigurationError(
+            f"{key} is predicted from {', '.join(model.informed_by)} as well, which edits change: give a surrogate without"
+        )
     network, column = model.networks[0], model.predicted.index(key)
     weights = np.stack([each.head[0].weight[column].detach().double().numpy() for each in model.networks])
-    bias = np.array([float(each.head[0].bias[column]) for each in model.networks])
+    bias = np.array([each.head[0].bias[column].item() for each in model.networks])
     if not Targets.of(model.predicted, TubeBatch.of([]), (), np.zeros((0, 0))).inverse[column]:
         weights, bias = weights.mean(axis=0, keepdims=True), bias.mean(keepdims=True)
     n_numbers, rest = len(NAMES), network.n_features - len(NAMES)
     n_pairs = len(ONE) * (1 + network.settings.shells + network.settings.directed)
     n_products = rest - n_pairs * (1 + network.sums)
-    numbers, products, pairs, sums = np.split(
-        weights, np.cumsum([n_numbers, n_products, n_pairs]), axis=1
-    )
+    numbers, products, pairs, sums = np.split(weights, np.cumsum([n_numbers, n_products, n_pairs]), axis=1)
     walks = (-1, len(ONE))
     return _Form(
         model, column, bias, numbers,
@@ -217,7 +234,7 @@ def _slopes(near: FloatArray, weights: FloatArray) -> FloatArray:
     """Return the (S, species, H) derivatives of pairs by what a site holds, for (S, M F) features that walks reach."""
     walks, features, _, heads = weights.shape
     table = np.einsum("sf,mgfh->mgsh", _MARKS, weights).reshape(walks * features, -1)
-    return (near @ table.astype(near.dtype)).reshape(len(near), len(_MARKS), heads).astype(np.float64)
+    return (near @ table.astype(near.dtype)).reshape(len(near), len(_MARKS), heads)
 
 
 def _of_numbers(form: _Form, numbers: FloatArray) -> FloatArray:
