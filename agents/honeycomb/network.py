@@ -24,6 +24,10 @@ WIDTH: Final = 16
 ROUNDS: Final = 3
 """Default number of rounds of messages."""
 
+STEEPNESS: Final = 100.0
+"""Factor of the weights by which effects count for logits: steps of an optimizer are small, and effects are, too. A
+choice of ours."""
+
 IMPOSSIBLE: Final = -30.0
 """Logit of a placement on padding: its probability is below 1e-12, and no return of an environment is as low."""
 
@@ -116,7 +120,7 @@ class HoneycombNetwork(BaseFeaturesExtractor):
         whole = pooled(x, tube, numbers)
         placed = self.kind(nn.functional.silu(self.site(x) + self.tube(whole)[tube]))
         if self.effects:
-            placed = placed + self.direct(effects)
+            placed = placed + self.direct(STEEPNESS * effects)
         logits = torch.full((count, size, self.kinds), IMPOSSIBLE, dtype=x.dtype, device=x.device)
         logits[real] = placed
         further = [self.other(whole)] if self.has_others else []

@@ -40,9 +40,14 @@ def arguments_of(
             has no effect.
     """
     if not isinstance(observation, spaces.Dict) or set(observation) - {EFFECTS} != {SITES, NEIGHBOURS, CONTEXT}:
-        raise ConfigurationError(f"{NAME} cannot read a {type(observation).__name__} space: make the environment with observation='honeycomb'")
+        raise ConfigurationError(
+            f"{NAME} cannot read a {type(observation).__name__} space: make the environment with "
+            "observation='honeycomb'"
+        )
     if not isinstance(action, spaces.Discrete):
-        raise ConfigurationError(f"{NAME} chooses among discrete actions, not in a {type(action).__name__} space: give another policy")
+        raise ConfigurationError(
+            f"{NAME} chooses among discrete actions, not in a {type(action).__name__} space: give another policy"
+        )
     for name in further:
         if name not in {"optimizer_class", "optimizer_kwargs", "normalize_images", "use_sde"}:
             raise ConfigurationError(f"{name} has no effect in {NAME}: leave it out, or give width, rounds or trunk")
@@ -108,5 +113,3 @@ class HoneycombPolicy(Sized, ActorCriticPolicy):
     @override
     def _build(self, lr_schedule: Schedule) -> None:
         build(self, lr_schedule)
-
-

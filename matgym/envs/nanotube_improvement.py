@@ -37,9 +37,9 @@ class NanotubeImprovement(DesignEpisodes):
     reward. The surrogates are ridge regressions on pairs of atoms, so that all changes are predicted in one pass,
     exactly and not only to first order: see `matgym.surrogates.honeycomb.edits`.
     Level of physics: that of NanotubeDesign.
-    What makes it hard: the best single change is shown, the best sequence is not. Atoms act on each other and on several
-    properties at once, a B atom pays only with the N atom that follows, and greedy changes end where no single change
-    helps. Levels are those of NanotubeDesign with given tubes; episodes have up to 32, 64, 128 and 256 changes.
+    What makes it hard: the best single change is shown, the best sequence is not. Atoms act on each other and on
+    several properties at once, a B atom pays only with the N atom that follows, and greedy changes end where no single
+    change helps. Levels are those of NanotubeDesign with given tubes; episodes have up to 32, 64, 128 and 256 changes.
 
     ## Action Space
     `Discrete(5 S + 5)` for at most S sites: action `k S + site` puts kind k (0 B, 1 N, 2 vacancy, 3 14C, 4 12C) on a
@@ -52,9 +52,9 @@ class NanotubeImprovement(DesignEpisodes):
     default `Box(-1, 1, float32)`: 4 S entries, 1 where a site holds each kind; eleven numbers: the share of changes
     that are left; 1 or 0 if B or N lacks an atom, otherwise 0.5; the share of all atoms that are placed and that of
     each kind; the strain, one-hot. Then follow the state of the brief: each property, scaled over its range; by how
-    much it misses what is asked, in margins; the reward of the present tube; the effect of each strain; and of each kind
+    much it misses what is asked, in margins; the worth of the present tube; the effect of each strain; and of each kind
     the largest effect that is allowed. Then 5 S effects, and the brief as in NanotubeDesign. The flat observation does
-    not name the tube. An effect is sign(c) √|c| for the change c of the reward by an action, so that small changes are
+    not name the tube. An effect is sign(c) √|c| for the change c of the worth by an action, so that small changes are
     seen, too; it is 0 beyond the tube, and also given for forbidden actions.
 
     ## Rewards
@@ -62,8 +62,8 @@ class NanotubeImprovement(DesignEpisodes):
     the distance to the range; see NanotubeDesign. With `reward_type="dense"` (default) each step is rewarded by the
     change of the worth; with "sparse" the last step is rewarded by the sum. The return is final minus initial worth in
     both. A tube with a B or N atom too many has a worth as well, though the surrogates extrapolate there. `info["met"]`
-    says whether the present tube meets the brief. The ledger counts one evaluation for the initial tube and one for each
-    step but stop; the effects follow from the same prediction and are not counted.
+    says whether the present tube meets the brief. The ledger counts one evaluation by each surrogate for the initial
+    tube and for each step but stop; the effects follow from the same features and are not counted.
 
     ## Starting State
     A random tube of `tubes` with a random design, and a random brief about another design on it.

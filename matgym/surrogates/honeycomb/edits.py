@@ -149,7 +149,7 @@ class SingleEdits:
             returns: (B, M) numbers of walks that return.
         """
         tube, held = graph.tube, batch.species.astype(np.int64)
-        site, heads, count = np.arange(len(tube)), len(form.bias), batch.n_sites[:, None].astype(np.float64)
+        site, count = np.arange(len(tube)), batch.n_sites[:, None].astype(np.float64)
         scaling = form.surrogate.scaling
         numbers = (graph.tubes - scaling.numbers_mean) / scaling.numbers_scale  # (B, G)
         length = 1.0 / numbers[:, INVERSE_LENGTH]
@@ -178,9 +178,8 @@ class SingleEdits:
         after = slope[:, [int(kind) for kind in self.kinds]] - own[:, None]
         after += (table + present[:, None, None]).astype(near.dtype)[tube, held]
         strained = np.repeat(numbers[:, None], len(self.strains), axis=1)
-        strained[..., _STRAIN] = (
-            100.0 * np.array(self.strains) - scaling.numbers_mean[_STRAIN]
-        ) / scaling.numbers_scale[_STRAIN]
+        mean, scale = scaling.numbers_mean[_STRAIN], scaling.numbers_scale[_STRAIN]
+        strained[..., _STRAIN] = (100.0 * np.array(self.strains) - mean) / scale
         targets = Targets.of(form.surrogate.predicted, batch, (), np.zeros((len(batch), 0)))
         return (
             _values(form, targets, present),
@@ -193,11 +192,13 @@ def _form(model: Any, key: str) -> _Form:
     """Return a property that a surrogate predicts as quadratic forms."""
     if not isinstance(model, HoneycombSurrogate) or not isinstance(model.networks[0], PairNetwork):
         raise ConfigurationError(
-            f"{model.name} is no ridge regression on pairs, of which alone single edits are known: give a surrogate of kind 'pairs'"
+            f"{model.name} is no ridge regression on pairs, and single edits are predicted of these alone: give a "
+            "surrogate of kind 'pairs'"
         )
     if model.informed_by:
         raise ConfigurationError(
-            f"{key} is predicted from {', '.join(model.informed_by)} as well, which edits change: give a surrogate without"
+            f"{key} is predicted from {', '.join(model.informed_by)}, which edits change as well: give a surrogate "
+            "without physics inputs"
         )
     network, column = model.networks[0], model.predicted.index(key)
     weights = np.stack([each.head[0].weight[column].detach().double().numpy() for each in model.networks])
@@ -256,8 +257,7 @@ def _values(form: _Form, targets: Targets, standard: FloatArray) -> FloatArray:
 def _reached(graph: Honeycombs, shells: int, directed: int) -> FloatArray:
     """Return (S, M F) features of sites at the other ends of walks, in the order of `PairNetwork.features`.
 
-    A walk that tells the direction of its last bond counts half as one that tells that of its first, because pairs have
-    no order.
+    Where the direction of the last bond counts, the mean over both orders of the walk is taken: a pair has no order.
     """
     cosines, columns = graph.directions[:, :, 0].T[..., None], graph.neighbours.T
 
