@@ -2,49 +2,20 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
+from matgym.agents.problem import Problem
+from matgym.agents.scoring import without_violations
 from matgym.agents.searched import SearchedTask
 from matgym.errors import MatgymError, ModelError, one_line, require_counts
-from matgym.frozen import ValueObject
 from matgym.models import Predictions
-from matgym.tasks import Decorations, DesignGenerator, Designs, DesignSpace, DesignTask, Scores
-from matgym.typing import FloatArray
+from matgym.tasks import Designs, DesignTask, Scores
 
-
-@dataclass(frozen=True, eq=False)
-class Problem(ValueObject):
-    """The problem of one search.
-
-    Attributes:
-        task: the design task. In a benchmark an optimizer gets it without its models: see `SearchedTask`.
-        target: (T,) target values; empty if the task is to find an extreme.
-        generator: generator of the initial designs of decorated tubes; None draws them at random.
-    """
-
-    task: DesignTask
-    target: FloatArray
-    generator: DesignGenerator | None = None
-
-    @property
-    def space(self) -> DesignSpace:
-        """Return the design space of the task."""
-        return self.task.space
-
-    def targets(self, count: int) -> FloatArray:
-        """Return (count,) or (count, T) copies of the target."""
-        copies = np.tile(self.target, (count, 1))
-        return copies[:, 0] if len(self.target) == 1 else copies
-
-    def start(self, count: int, rng: np.random.Generator) -> Designs:
-        """Return (count, width) initial designs."""
-        if self.generator is None or not isinstance(self.space, Decorations):
-            return self.space.sample(count, rng)
-        return self.space.encode(self.generator.sample(self.space, self.targets(count), rng))
+__all__ = ["CheckedOptimizer", "MakeOptimizer", "Optimizer", "Problem", "check_counts", "check_optimizer", "name_of"]
 
 
 class Optimizer(ABC):
@@ -56,13 +27,20 @@ class Optimizer(ABC):
             designs.
         budget: number of designs that are evaluated.
         rng: the only source of randomness.
+        pending: (P, width) designs that were asked and whose scores are not known. Only a concurrent optimizer is asked
+            while there are any.
+        concurrent: whether `ask` may be called while designs are pending, and `tell` may receive the scores of some of
+            them in any order. If not, `tell` receives exactly the designs of the last `ask`.
     """
+
+    concurrent: ClassVar[bool] = False
 
     def __init__(self, problem: Problem, budget: int, rng: np.random.Generator) -> None:
         self.problem = problem
         self.space = problem.space
         self.budget = budget
         self.rng = rng
+        self.pending: Designs = problem.space.sample(0, np.random.default_rng(0))
 
     @abstractmethod
     def ask(self) -> Designs:
@@ -74,8 +52,8 @@ class Optimizer(ABC):
 
         Args:
             designs: (B, width) designs.
-            scores: (B,) rewards in [0, 1], predictions with failures and standard deviations, and the violation of the
-                constraint if there is one.
+            scores: (B,) rewards in [0, 1]; values of the objectives' properties with failures and standard deviations
+                (`predictions`); values and violations of the constraint, if there is one (`bounded`, `cost`).
         """
 
 
@@ -129,19 +107,32 @@ class CheckedOptimizer:
         searched = problem.task
         if not isinstance(searched, SearchedTask):  # one such task serves all targets of a search
             searched = SearchedTask.of(searched, self.name)
-        self.problem = replace(problem, task=searched)
+        known = problem.known
+        if known is not None:  # as `tell` receives scores
+            known = replace(known, scores=without_violations(known.scores))
+        self.problem = replace(problem, task=searched, known=known)
         self._dtype = problem.space.sample(1, np.random.default_rng(0)).dtype
         self._optimizer: Any = self._called("its constructor", partial(make, self.problem, budget, rng))
         if not isinstance(self._optimizer, Optimizer):
             raise ModelError(f"{self.name} made {self._optimizer!r:.80}: it must make a matgym.agents.Optimizer")
 
-    def ask(self) -> Designs:
+    @property
+    def concurrent(self) -> bool:
+        """Whether designs may be asked while others are pending."""
+        return bool(self._optimizer.concurrent)
+
+    def ask(self, pending: Designs | None = None) -> Designs:
         """Return the (B, width) designs that the optimizer asks to be evaluated, with the data type of the space.
+
+        Args:
+            pending: (P, width) designs that a concurrent optimizer has asked, and whose scores are not known.
 
         Raises:
             ModelError: if the optimizer raises an error, or returns anything else than one or more rows of numbers that
                 the space's data type can hold. Rows that are not designs of the space are no error.
         """
+        if pending is not None:
+            self._optimizer.pending = pending
         asked, width = self._called("ask()", self._optimizer.ask), self.problem.space.width
         must = f"ask() must return an array of shape (B, {width}) with one or more designs"
         if not isinstance(asked, np.ndarray):

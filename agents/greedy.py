@@ -3,7 +3,9 @@
 from typing import Any, Final
 
 import numpy as np
+from typing_extensions import override
 
+from matgym.agents.scripted import Scripted
 from matgym.envs.batch import Episodes
 from matgym.envs.nanotube_improvement import NanotubeImprovement
 from matgym.errors import ConfigurationError
@@ -16,13 +18,14 @@ TRIES: Final = 4
 """Number of B or N atoms that are tried in vain before the search stops."""
 
 
-class Greedy:
+class Greedy(Scripted):
     """A policy that takes the change of the largest gain.
 
     A B or N atom gets its partner in the next step, also the one of the largest gain. If both together gain nothing,
     the policy takes the atom away again and tries the next one. It stops when no change is left that helps.
     """
 
+    @override
     def begin(self, episodes: Episodes, rng: np.random.Generator) -> None:
         """Prepare for new episodes in all rows of a batch, which has just been reset.
 
@@ -43,6 +46,7 @@ class Greedy:
         self._undoes = np.zeros(size, dtype=np.int64)  # the action that takes it back
         self._before = np.zeros(size)  # the worth before it
 
+    @override
     def act(self, observation: Any) -> IntArray:
         """Return (B,) actions; the observation shows the same effects as `NanotubeImprovement.changes`."""
         del observation

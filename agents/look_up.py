@@ -3,6 +3,7 @@
 The cheapest thing that amortises: what a trained policy has to beat with as many scored designs as its training used.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -46,16 +47,33 @@ class LookUp(ValueObject, Policy):
         """
         if not task.target_names:
             raise ConfigurationError("look-up needs a task with targets: this one wants an extreme; use a search")
+        drawn = (task.space.sample(min(PART, designs - start), rng) for start in range(0, designs, PART))
+        return cls.of_designs(task, drawn, rng, name)
+
+    @classmethod
+    def of_designs(
+        cls, task: DesignTask, designs: Iterable[Designs], rng: np.random.Generator, name: str = LOOK_UP
+    ) -> "LookUp":
+        """Score given designs on the ledger of a task.
+
+        Args:
+            task: a task with targets.
+            designs: batches of designs.
+            rng: source of the targets of these scores, whose rewards are not used.
+            name: name in tables.
+
+        Raises:
+            ConfigurationError: if none of the designs has a value.
+        """
         parts, achieved = [], []
-        for start in range(0, designs, PART):
-            part = task.space.sample(min(PART, designs - start), rng)
+        for part in designs:
             targets = task.draw_targets([rng] * len(part))  # their rewards are not used
             achieved.append(task.achieved(task.score(part, targets)))
             parts.append(part)
         table = np.concatenate(achieved)
         sound = np.isfinite(table).all(axis=1)
         if not sound.any():
-            raise ConfigurationError(f"none of {designs} random designs has a value: there is nothing to look up")
+            raise ConfigurationError(f"none of {len(table)} designs has a value: there is nothing to look up")
         return cls(None, name, masked=False, designs=np.concatenate(parts)[sound], achieved=table[sound])
 
     @override

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,18 +18,56 @@ from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.vec_env import VecEnv
 
 from matgym.agents.acting import Acts
+from matgym.agents.honeycomb.policies import NAME as HONEYCOMB
 from matgym.agents.sb3 import SB3VecEnv, agent_in, check_algorithm, hyperparameters
+from matgym.agents.scripted import Alone
 from matgym.agents.storage import STORE, load_agent, zip_facts
 from matgym.envs.design import DesignEpisodes
 from matgym.errors import ConfigurationError, MatgymError, WeightsError, one_line
+from matgym.files import read_yaml
 from matgym.statistics import Estimate, estimate
+from matgym.typing import FloatArray
 
 MAX_STEPS: Final = 10_000
 """Number of steps after which an evaluation stops an episode without a time limit. This limit is our choice."""
 
 
+def settings_of(environment: str, algorithm: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Return the stored hyper-parameters of an algorithm in an environment, and whether there are any.
+
+    Those of a policy of flat observations are not for the honeycomb, except the ones that are not about the network.
+    """
+    try:
+        settings = hyperparameters(environment.rpartition(":")[2], algorithm)
+    except ConfigurationError:  # none are stored: use the defaults of Stable-Baselines3
+        return {}, False
+    if arguments.get("observation") == "honeycomb":
+        settings |= {"policy": HONEYCOMB}
+        settings.pop("policy_kwargs", None)
+    return settings, True
+
+
+def settings_in(file: Path, environment: str) -> dict[str, Any]:
+    """Return the hyper-parameters of an environment in a file in rl_zoo3's format.
+
+    Raises:
+        ConfigurationError: if the file has none of this environment.
+        FormatError: if it cannot be read.
+    """
+    content, name = read_yaml(file), environment.rpartition(":")[2]
+    if not isinstance(content, dict) or not isinstance(content.get(name), dict):
+        raise ConfigurationError(f"{file} has no hyper-parameters of {name}: give a file with this id as a key")
+    return dict(content[name])
+
+
 def learner(
-    environment: str, algorithm: str, *, seed: int, num_envs: int = 0, arguments: Mapping[str, Any] | None = None
+    environment: str,
+    algorithm: str,
+    *,
+    seed: int,
+    num_envs: int = 0,
+    arguments: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> tuple[BaseAlgorithm, bool]:
     """Return an untrained agent with its environments, and whether its hyper-parameters are tuned.
 
@@ -38,23 +77,24 @@ def learner(
         seed: random seed of the agent and of its environments.
         num_envs: number of parallel environments; 0 for the tuned number, or for 1 if none is tuned.
         arguments: arguments of the environment.
+        settings: hyper-parameters in rl_zoo3's format; None for the stored ones.
 
     Raises:
         ConfigurationError: if there is no such environment or algorithm, or the algorithm cannot learn the environment.
     """
     check_algorithm(algorithm)
-    try:
-        settings, tuned = hyperparameters(environment.rpartition(":")[2], algorithm), True
-    except ConfigurationError:  # none are tuned: use the defaults of Stable-Baselines3
-        settings, tuned = {}, False
-    settings.pop("n_timesteps", None)
-    count = settings.pop("n_envs", 1)
-    envs = _adapted(environment, num_envs or count, seed, dict(arguments or {}))
+    given = dict(arguments or {})
+    chosen, tuned = settings_of(environment, algorithm, given) if settings is None else (dict(settings), True)
+    chosen.pop("n_timesteps", None)
+    count = chosen.pop("n_envs", 1)
+    envs = _adapted(environment, num_envs or count, seed, given)
+    if given.get("observation") == "honeycomb":
+        chosen.setdefault("policy", HONEYCOMB)
     dictionary = isinstance(envs.observation_space, gym.spaces.Dict)
     network = {"RecurrentPPO": "Lstm"}.get(algorithm, "")
-    settings.setdefault("policy", f"{'MultiInput' if dictionary else 'Mlp'}{network}Policy")
+    chosen.setdefault("policy", f"{'MultiInput' if dictionary else 'Mlp'}{network}Policy")
     try:
-        return agent_in(envs, algorithm, seed, settings), tuned
+        return agent_in(envs, algorithm, seed, chosen), tuned
     except (AssertionError, AttributeError, TypeError, ValueError) as error:
         envs.close()
         said = one_line(error)
@@ -116,34 +156,39 @@ def _made(environment: str, arguments: Mapping[str, Any], make: Callable[..., An
 
 
 def learn(
-    agent: BaseAlgorithm, steps: int, on_steps: Callable[[int, float], None], tensorboard: Path | None = None
+    agent: BaseAlgorithm, steps: int, on_steps: Callable[[int, float], bool | None], tensorboard: Path | None = None
 ) -> bool:
     """Train an agent, and return whether the training was completed; Ctrl-C stops it and keeps what is learned.
 
     Args:
         agent: an agent of `learner`.
         steps: total number of steps of all environments; the last rollout is completed.
-        on_steps: called after each rollout with the number of steps and the mean return of recent episodes.
+        on_steps: called after each rollout with the number of steps and the mean return of recent episodes; the
+            training stops if it returns False.
         tensorboard: folder for TensorBoard logs; None for none.
     """
 
     class Report(BaseCallback):
+        goes_on = True
+
         def _on_step(self) -> bool:
-            return True
+            return self.goes_on
 
         def _on_rollout_end(self) -> None:
             recent = [episode["r"] for episode in self.model.ep_info_buffer or ()]
-            on_steps(self.num_timesteps, float(np.mean(recent)) if recent else float("nan"))
+            mean = float(np.mean(recent)) if recent else float("nan")
+            self.goes_on = on_steps(self.num_timesteps, mean) is not False
 
     if tensorboard is not None:
         agent.tensorboard_log = str(tensorboard)
+    report = Report()
     try:
-        agent.learn(steps, callback=Report())
+        agent.learn(steps, callback=report)
     except KeyboardInterrupt:
         return False
     finally:
         agent.get_env().close()  # type: ignore[union-attr]  # it has environments
-    return True
+    return agent.num_timesteps >= steps
 
 
 def rollout_of(agent: BaseAlgorithm) -> str:
@@ -184,6 +229,35 @@ def opened(file: Path, *, trust: bool = False) -> tuple[BaseAlgorithm, str, dict
 # ---- seeded episodes
 
 
+def first_returns(
+    environment: str, arguments: Mapping[str, Any], agent: BaseAlgorithm, episodes: int, seed: int
+) -> FloatArray:
+    """Return the (episodes,) returns of an agent's most likely actions, each in an environment of one batch.
+
+    Args:
+        environment: id of the environment.
+        arguments: arguments of the environment.
+        agent: the agent.
+        episodes: number of episodes.
+        seed: random seed of the first one; the next ones follow.
+    """
+    envs = _adapted(environment, episodes, seed, dict(arguments))
+    masked = "action_masks" in signature(agent.predict).parameters and envs.has_attr("action_masks")
+    observation: Any = envs.reset()
+    state: Any = None
+    begins, running, returns = np.ones(episodes, dtype=bool), np.ones(episodes, dtype=bool), np.zeros(episodes)
+    for _ in range(MAX_STEPS):
+        masks = {"action_masks": np.stack(envs.env_method("action_masks"))} if masked else {}
+        actions, state = agent.predict(observation, state=state, episode_start=begins, deterministic=True, **masks)
+        observation, rewards, begins, _ = envs.step(actions)
+        returns += np.where(running, rewards, 0.0)
+        running &= ~begins
+        if not running.any():
+            break
+    envs.close()
+    return returns
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Results of seeded episodes.
@@ -205,7 +279,7 @@ class Evaluation:
 def evaluated(
     environment: str,
     arguments: Mapping[str, Any],
-    policy: Acts | None,
+    policy: Acts | Alone | None,
     episodes: int,
     seed: int,
     on_episode: Callable[[int], None] = lambda _done: None,
@@ -215,7 +289,7 @@ def evaluated(
     Args:
         environment: id of the environment.
         arguments: arguments of the environment.
-        policy: the agent; None for random actions among those that are allowed.
+        policy: the agent, or a scripted policy; None for random actions among those that are allowed.
         episodes: number of episodes.
         seed: random seed of the first episode.
         on_episode: called after each episode with the number of finished episodes.

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, Generic, Protocol
+from typing import Any, Final, Generic, Protocol
 
 import numpy as np
 from typing_extensions import TypeVar
@@ -181,6 +181,21 @@ class Predictions(ValueObject):
             name: {key: value for part in parts for key, value in getattr(part, name).items()} for name in _BY_PROPERTY
         }
         return cls(**merged, distance=next((part.distance for part in parts if part.distance is not None), None))
+
+    @classmethod
+    def stacked(cls, parts: Sequence["Predictions"]) -> "Predictions":
+        """Return the predictions of several batches, of the same properties by the same models, as one batch."""
+        starts = np.cumsum([0, *map(len, parts)]).tolist()
+        merged: dict[str, dict[str, Any]] = {name: {} for name in _BY_PROPERTY}
+        for name in ("values", "sd", "half_width", "members"):
+            for key in getattr(parts[0], name):
+                merged[name][key] = np.concatenate([getattr(part, name)[key] for part in parts], axis=-1)
+        for name in ("failures", "notes"):
+            for part, start in zip(parts, starts, strict=False):
+                for key, said in getattr(part, name).items():
+                    merged[name].setdefault(key, {}).update({start + row: text for row, text in said.items()})
+        known = [part.distance for part in parts if part.distance is not None]
+        return cls(**merged, distance=np.concatenate(known) if len(known) == len(parts) else None)
 
     def __getitem__(self, item: Property | str) -> FloatArray:
         """(B,) values of one property.

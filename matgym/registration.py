@@ -1,6 +1,8 @@
 """The table of all environments."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import gymnasium as gym
 
@@ -15,12 +17,14 @@ class Spec:
             natively batched environment is in the same module.
         max_episode_steps: the time limit, in steps. Arguments that need longer episodes raise an error with the fix.
         variants: the variants with an id: "goal" gives NAMEGoal-v0, "multi-objective" MO-NAME-v0, as in MO-Gymnasium.
+        levels: the levels of difficulty, the easiest first, with the arguments that make each.
     """
 
     id: str
     entry_point: str
     max_episode_steps: int | None = None
     variants: tuple[str, ...] = ()
+    levels: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"default": {}})
 
     @property
     def vector_entry_point(self) -> str:
@@ -55,27 +59,51 @@ CAMPAIGN_STEPS = 200
 
 _BOTH = ("goal", "multi-objective")
 
+_LEVELS = {name: {"level": name} for name in ("easy", "medium", "hard")}
+_BRIEFS = {name: {"level": name} for name in ("easy", "medium", "hard", "extreme")}
+
 SPECS = (
-    Spec("matgym/NanotubeDesign-v0", "matgym.envs.nanotube_design:NanotubeDesignEnv", NANOTUBE_DESIGN_STEPS, _BOTH),
+    Spec(
+        "matgym/NanotubeDesign-v0",
+        "matgym.envs.nanotube_design:NanotubeDesignEnv",
+        NANOTUBE_DESIGN_STEPS,
+        _BOTH,
+        _BRIEFS,
+    ),
     Spec(
         "matgym/NanotubeImprovement-v0",
         "matgym.envs.nanotube_improvement:NanotubeImprovementEnv",
         NANOTUBE_IMPROVEMENT_STEPS,
+        levels=_BRIEFS,
     ),
-    Spec("matgym/NanotubeDoping-v0", "matgym.envs.doping:NanotubeDopingEnv", DOPING_STEPS, _BOTH),
+    Spec(
+        "matgym/NanotubeDoping-v0",
+        "matgym.envs.doping:NanotubeDopingEnv",
+        DOPING_STEPS,
+        _BOTH,
+        {"doping-easy": {"instance": "doping-easy"}, "targets": {}, "doping": {"instance": "doping"}},
+    ),
     Spec("matgym/NanotubeChirality-v0", "matgym.envs.chirality:NanotubeChiralityEnv", CHIRALITY_STEPS, _BOTH),
-    Spec("matgym/NanotubeIsotopes-v0", "matgym.envs.isotopes:NanotubeIsotopesEnv", ISOTOPE_STEPS, _BOTH),
+    Spec(
+        "matgym/NanotubeIsotopes-v0",
+        "matgym.envs.isotopes:NanotubeIsotopesEnv",
+        ISOTOPE_STEPS,
+        _BOTH,
+        {"isotope-rings": {}, "isotope-sites": {"instance": "isotope-sites"}},
+    ),
     Spec(
         "matgym/NanotubeThermoelectric-v0",
         "matgym.envs.thermoelectric:NanotubeThermoelectricEnv",
         THERMOELECTRIC_STEPS,
         _BOTH,
+        {"thermoelectric-easy": {"instance": "thermoelectric-easy"}, "thermoelectric": {}},
     ),
-    Spec("matgym/CVDGrowth-v0", "matgym.envs.growth:CVDGrowthEnv", RUN_STEPS, variants=("multi-objective",)),
-    Spec("matgym/CVDRecipe-v0", "matgym.envs.recipe:CVDRecipeEnv", CAMPAIGN_STEPS),
+    Spec("matgym/CVDGrowth-v0", "matgym.envs.growth:CVDGrowthEnv", RUN_STEPS, ("multi-objective",), _LEVELS),
+    Spec("matgym/CVDRecipe-v0", "matgym.envs.recipe:CVDRecipeEnv", CAMPAIGN_STEPS, levels=_LEVELS),
     Spec("matgym/Experiments-v0", "matgym.envs.experiments:ExperimentsEnv", CAMPAIGN_STEPS),
-    Spec("matgym/FilmAnnealing-v0", "matgym.envs.film_annealing:FilmAnnealingEnv", RUN_STEPS, variants=_BOTH),
+    Spec("matgym/FilmAnnealing-v0", "matgym.envs.film_annealing:FilmAnnealingEnv", RUN_STEPS, _BOTH, _LEVELS),
 )
+"""Levels are arguments of one `level`, or, where a task has named instances, these instances."""
 
 
 def variant_id(name: str, variant: str) -> str:

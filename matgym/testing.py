@@ -176,6 +176,12 @@ def check_space(space: DesignSpace, *, copies: Callable[[Designs], Designs] | No
     checked("recombine", space.recombine(designs, mutated[rng.permutation(8)], rng))
     checked("from_points", space.from_points(rng.random((8, dimensions))))
     checked("from_points", space.from_points(rng.integers(0, 2, (8, dimensions)).astype(float)))  # corners of the cube
+    assert len(space.variables) == dimensions, f"{name} has {len(space.variables)} variables for {dimensions} choices"
+    low, high = np.array([(each.low, each.high) for each in space.variables]).T
+    checked("from_numbers", space.from_numbers(rng.uniform(low, high, (8, dimensions))))
+    if type(space).to_numbers is not DesignSpace.to_numbers:
+        again = space.from_numbers(space.to_numbers(designs))
+        assert np.allclose(again, designs), f"from_numbers of {name} does not invert to_numbers"
     assert np.array_equal(designs, before), f"mutate or recombine of {name} changed the parents"
     again = space.sample(8, np.random.default_rng(0))
     assert np.array_equal(designs, again), f"{name} samples other designs from the same random generator"

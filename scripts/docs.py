@@ -1,7 +1,7 @@
 """Write the environments' pages, docs/environments/NAME.md, and their index; `--check` only compares.
 
-A page holds the environment's docstring, its spaces, its picture (scripts/studies/readme/pictures.py), and its scores
-(scripts/studies/readme/scores.py).
+A page holds the environment's docstring, its spaces, its picture (scripts/studies/readme/pictures.py), its scores
+(scripts/studies/environments.py), and what makes it hard, which is written here.
 """
 
 import json
@@ -12,11 +12,12 @@ from pathlib import Path
 import gymnasium as gym
 
 import matgym  # noqa: F401  # registers the environments
+from matgym.agents.experts import EXPERTS
 from matgym.registration import SPECS, variant_id
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "environments"
-SCORES = ROOT / "docs" / "results" / "scores.json"
+SCORES = ROOT / "docs" / "results" / "environments.json"
 FILES = {"matgym/Experiments-v0": {"data": "scripts/studies/reference/bowl.csv"}}
 """Files, below the root of the repository, that an environment cannot be made without."""
 
@@ -24,6 +25,58 @@ ARGUMENTS = {identity: {name: str(ROOT / file) for name, file in files.items()} 
 """The same as arguments of the environment."""
 
 NOTE = "<!-- made by scripts/docs.py -->"
+
+POLICIES = ("random", "look-up", "expert", "blind", "trained")
+
+HARD = {
+    "matgym/NanotubeDesign-v0": (
+        "Atoms act on several properties at once, tubes differ, and each episode asks for something else: an agent "
+        "that sees neither the properties of its unfinished tube nor a score before the end has to know them. A search "
+        "that asks the same surrogates, thousands of designs a second, needs no agent; "
+        "`python -m scripts.studies.briefs` compares them."
+    ),
+    "matgym/NanotubeDoping-v0": (
+        "There are 10²⁴ designs, the gap depends on the order of all atoms, and large gaps are rare among random "
+        "designs. `doping-easy` has 9,523 different designs "
+        "and no target; `targets`, the default, asks for another gap in each episode; `doping` asks for the largest "
+        "gap. The last two are searches for one design: nothing is observed that changes between episodes."
+    ),
+    "matgym/NanotubeChirality-v0": (
+        "Four choices, but three targets at once, which depend on whole numbers: neighbouring (n, m) have different "
+        "gaps. Looking up the best of all tubes is cheap and exact, so that a trained agent has no advantage here. "
+        "There is one level: the table is small and complete."
+    ),
+    "matgym/NanotubeIsotopes-v0": (
+        "The effect of a heavy ring depends on the distances to all other ones. All episodes are the same problem, so "
+        "that a search for one design is enough. `isotope-rings` has 65,536 designs, `isotope-sites` 27,720."
+    ),
+    "matgym/NanotubeThermoelectric-v0": (
+        "Most edits scatter electrons and phonons alike, and only few arrangements raise ZT. All episodes are the same "
+        "problem. `thermoelectric-easy` has a table; in `thermoelectric` a design takes half a second, so that "
+        "evaluations are few. The scores of this level were not measured, for the same reason."
+    ),
+    "matgym/CVDGrowth-v0": (
+        "Haste early costs catalyst late, and neither the catalyst nor the reactor is observed. At `easy` every run "
+        "has the same reactor, so that one schedule is enough. At `medium` reactors differ, but one schedule is nearly "
+        "as good as any controller. At `hard` they differ so much that the best schedules differ as well: a controller "
+        "has to find out from the height which reactor it has."
+    ),
+    "matgym/CVDRecipe-v0": (
+        "Twenty noisy experiments in eight dimensions, on a reactor that is unknown at `medium` and `hard`. At `easy` "
+        "one recipe is the best for all campaigns; at `hard` the best recipes of reactors differ most. A reward counts "
+        "only improvements, so that good first experiments are worth most."
+    ),
+    "matgym/Experiments-v0": (
+        "Few noisy experiments on an unknown function. The table and the budget set the difficulty, so that there is "
+        "one level; make it harder by a smaller `experiments`."
+    ),
+    "matgym/FilmAnnealing-v0": (
+        "Heat heals defects and makes crystallites grow, so that small targets leave defects. Hidden particles hold "
+        "boundaries back until they evaporate. At `easy` there are no particles; at `hard` the films at the start, the "
+        "particles and the targets vary more."
+    ),
+}
+"""What makes each environment hard."""
 
 
 def score(estimate):
@@ -39,6 +92,24 @@ def shown(space):
     if isinstance(space, gym.spaces.Box):
         return f"Box({space.low.min():g}, {space.high.max():g}, {space.shape}, {space.dtype})"
     return str(space)
+
+
+def standing(spec, scores):
+    """Return the section on scores of a page."""
+    rows = []
+    for level, arguments in spec.levels.items():
+        row = scores.get((spec.id, level), {"scores": {}})
+        cells = [score(row["scores"][policy]) if policy in row["scores"] else "" for policy in POLICIES]
+        given = ", ".join(f"`{name}={value!r}`" for name, value in arguments.items())
+        rows.append(f"| {level} | {given} | {' | '.join(cells)} |")
+    trained = next((row for (name, _), row in scores.items() if name == spec.id and "steps" in row), None)
+    how = f" Trained: {trained['algorithm']}, {trained['steps']:,} steps." if trained else ""
+    return (
+        f"## Scores\nMean return of an episode. Expert: {EXPERTS[spec.id].description}.{how} The [index](README.md) "
+        f"explains the columns.\n\n| level | arguments | {' | '.join(POLICIES)} |\n|{'---|' * (len(POLICIES) + 2)}\n"
+        + "\n".join(rows)
+        + "\n"
+    )
 
 
 def page(spec, scores):
@@ -58,47 +129,52 @@ def page(spec, scores):
     }
     if files:
         facts["Example"] = "The picture and the rows below are of this table, which has two inputs"
-    row = scores.get(spec.id)
-    if row:
-        facts["Mean return, random actions"] = score(row["random"])
-        trained = f"{row['algorithm']}, {row['steps']:,} steps"
-        facts["Mean return, trained"] = f"{score(row['trained'])}: {trained}"
     table = "\n".join(f"| {fact} | {value} |" for fact, value in facts.items())
     picture = FOLDER.parent / "images" / "environments" / f"{name}.gif"
     image = f"![One episode of {name}](../images/environments/{name}.gif)\n\n" if picture.exists() else ""
     return (
         f"# `{spec.id}`\n\n{NOTE}\n\nReference. [All environments](README.md) · [Documentation](../README.md)\n\n"
         f"{image}| | |\n|---|---|\n{table}\n\n{getdoc(type(env.unwrapped))}\n"
+        f"\n## What makes it hard\n{HARD[spec.id]}\n\n{standing(spec, scores)}"
     )
 
 
 def index(scores, made):
     """Return the text of the index."""
-    rows = []
+    rows, table = [], []
     for spec in SPECS:
         name = spec.id.removeprefix("matgym/")
         summary = getdoc(gym.envs.registration.load_env_creator(spec.entry_point)).partition("\n")[0]
-        row = scores.get(spec.id)
-        returns = [score(row[each]) for each in ("random", "trained")] if row else ["", ""]
-        rows.append(f"| [`{spec.id}`]({name}.md) | {summary} | {returns[0]} | {returns[1]} |")
+        rows.append(f"| [`{spec.id}`]({name}.md) | {summary} |")
+        for level in spec.levels:
+            row = scores.get((spec.id, level), {"scores": {}})
+            cells = [score(row["scores"][policy]) if policy in row["scores"] else "" for policy in POLICIES]
+            table.append(f"| [{name}]({name}.md) | {level} | {' | '.join(cells)} | {row.get('seeds', '')} |")
     return (
         f"# Environments\n\n{NOTE}\n\nReference. [Documentation](../README.md)\n\n"
-        "| environment | what an agent does | mean return, random actions | mean return, trained |\n|---|---|---|---|\n"
+        "| environment | what an agent does |\n|---|---|\n"
         + "\n".join(rows)
-        + f"\n\n{made}\n"
+        + "\n\n## Scores\n"
+        + made
+        + f"\n\n| environment | level | {' | '.join(POLICIES)} | seeds |\n|{'---|' * (len(POLICIES) + 3)}\n"
+        + "\n".join(table)
+        + "\n"
     )
 
 
 def pages():
     """Yield path and text of every page."""
     results = json.loads(SCORES.read_text(encoding="utf-8")) if SCORES.exists() else {"environments": []}
-    scores = {row["environment"]: row for row in results["environments"]}
-    made = "There are no scores yet: `python -m scripts.studies.readme.scores` measures them."
+    scores = {(row["environment"], row["level"]): row for row in results["environments"]}
+    made = "There are no scores yet: `python -m scripts.studies.environments` measures them."
     if scores:
         made = (
-            f"Mean returns have 95 % intervals over {results['settings']['seeds']} seeds, of "
-            f"{results['settings']['episodes']} episodes each that training did not see. "
-            f"`{results['command']}` measured them on {results['machine']}."
+            "The mean return of an episode: random actions; look-up, the nearest of as many random designs as the "
+            "training of the agent scored, for tasks with targets; the scripted expert; a blind policy, which sees the "
+            "clock only; and the trained agent. If the blind policy is as good as the others, there is nothing to gain "
+            "from looking. Figures are interquartile means over seeds, with 95 % bootstrap intervals, of "
+            f"{results['settings']['episodes']} episodes each that training did not see; an interval of one seed is "
+            f"that seed. Empty cells were not measured. `{results['command']}` measured them on {results['machine']}."
         )
     for spec in SPECS:
         yield FOLDER / f"{spec.id.removeprefix('matgym/')}.md", page(spec, scores)

@@ -60,6 +60,8 @@ def test_wheel_and_sdist_hold_matgym_and_no_other_top_level_name(built):
     for wanted in (
         "matgym/agents/base.py",
         "matgym/agents/hyperparams/ppo.yml",
+        "matgym/agents/zoo/doping.json",
+        "matgym/agents/zoo/doping.safetensors",
         "matgym/generative/nearest.py",
         "matgym/generative/weights/gan.safetensors",
         "matgym/generative/weights/gan.json",

@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "scripts" / "studies"
 STUDIES = sorted(
-    f"scripts.studies.{file.parent.name}.{file.stem}"
-    for file in FOLDER.glob("*/*.py")
+    ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    for file in FOLDER.rglob("*.py")
     if "Study.from_command_line" in file.read_text(encoding="utf-8")
 )
 

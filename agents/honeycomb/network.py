@@ -16,7 +16,7 @@ from typing_extensions import override
 from matgym.agents.honeycomb.trunk import copy_trunk, trunk_of
 from matgym.envs.honeycomb_observation import CONTEXT, DIRECTIONS, EFFECTS, HELD, NEIGHBOURS, SITES
 from matgym.errors import ConfigurationError
-from matgym.surrogates.honeycomb.network import Sites, SitesSettings, pooled
+from matgym.surrogates.honeycomb.network import Round, Sites, SitesSettings, pooled
 
 WIDTH: Final = 16
 """Default number of features of a site. A choice of ours, as is the next one: small, because PPO runs on a CPU."""
@@ -30,6 +30,22 @@ choice of ours."""
 
 IMPOSSIBLE: Final = -30.0
 """Logit of a placement on padding: its probability is below 1e-12, and no return of an environment is as low."""
+
+
+class FastRound(Round):
+    """A round of messages without products of small matrices, which take a third of PPO's time on a CPU."""
+
+    @override
+    def forward(self, x: Tensor, neighbours: Tensor, directions: Tensor) -> Tensor:
+        near = self.norm(x)
+        first, second, third = (near[neighbours[:, bond]] for bond in range(3))
+        messages = [near, first + second + third]
+        messages += [
+            first * part[:, :1] + second * part[:, 1:2] + third * part[:, 2:]
+            for part in directions.unbind(dim=2)  # cos 2φ and sin 2φ
+        ]
+        out: Tensor = x + nn.functional.silu(self.mix(torch.cat(messages, dim=1)))
+        return out
 
 
 class HoneycombNetwork(BaseFeaturesExtractor):
@@ -70,6 +86,7 @@ class HoneycombNetwork(BaseFeaturesExtractor):
         self.n_features = 2 * width + numbers
         super().__init__(observation_space, n_actions + self.n_features)
         self.trunk = Sites(SitesSettings(width, rounds), channels + self.effects, numbers)
+        self.trunk.rounds = nn.ModuleList([FastRound(width) for _ in range(rounds)])
         if trunk is not None:
             copy_trunk(trunk_of(trunk), self.trunk)
         self.site, self.tube = nn.Linear(width, width), nn.Linear(self.n_features, width)

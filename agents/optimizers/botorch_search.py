@@ -13,12 +13,12 @@ from typing import Any, Final
 import numpy as np
 from typing_extensions import override
 
-from matgym.agents.base import Problem
 from matgym.agents.optimizers.heuristics import Remembering
 from matgym.agents.optimizers.memory import TRIES
 from matgym.agents.optimizers.pair_model import GROWTH, START
+from matgym.agents.problem import Problem
 from matgym.errors import MissingExtraError
-from matgym.tasks import Choices, Designs, Scores
+from matgym.tasks import Designs, Scores
 from matgym.typing import FloatArray, IntArray
 
 MOST_MODELLED: Final = 512
@@ -46,10 +46,14 @@ class BoTorchMixed(Remembering):
             import botorch  # noqa: F401
         except ModuleNotFoundError:
             raise MissingExtraError("botorch", "opponents") from None
-        self._counts = np.array(self.space.choices)
-        self._nominal = isinstance(self.space, Choices) and not self.space.ordered
-        self._points = np.zeros((0, len(self._counts)))
-        self._rewards = np.zeros(0)
+        self._counts = np.array([each.count for each in problem.variables])
+        self._nominal = [place for place, each in enumerate(problem.variables) if each.kind == "categorical"]
+        self._low, self._high = np.array([(each.low, each.high) for each in problem.variables]).T
+        self._points, self._rewards = np.zeros((0, len(self._counts))), np.zeros(0)
+        if problem.known is not None:
+            numbers = self.space.to_numbers(problem.known.designs)
+            self._points = (numbers - self._low) / np.where(self._high > self._low, self._high - self._low, 1.0)
+            self._rewards = problem.known.scores.reward
         self._parameters: dict[str, Any] | None = None
         self._fitted = 0
         self._asked = self._points
@@ -80,8 +84,7 @@ class BoTorchMixed(Remembering):
         return np.where(self._counts > 0, values, points)
 
     def _designs(self, points: FloatArray) -> Designs:
-        values = np.where(self._counts > 0, np.rint(points * (self._counts - 1)), points)
-        return self.space.from_points(self.space.points(values))
+        return self.space.from_numbers(self._low + points * (self._high - self._low))
 
     def _unknown(self, point: FloatArray) -> FloatArray:
         """Return a point whose design was not evaluated, as similar to a (1, d) point as random changes find it."""
@@ -110,8 +113,11 @@ class BoTorchMixed(Remembering):
         if not self._counts.any():
             return np.asarray(optimize_acqf(improvement, bounds, **effort)[0].numpy())
         values = {place: np.linspace(0.0, 1.0, count).tolist() for place, count in enumerate(self._counts) if count}
-        kind = "cat_dims" if self._nominal else "discrete_dims"
-        return np.asarray(optimize_acqf_mixed_alternating(improvement, bounds, **{kind: values}, **effort)[0].numpy())
+        kinds = {
+            "cat_dims": {place: listed for place, listed in values.items() if place in self._nominal},
+            "discrete_dims": {place: listed for place, listed in values.items() if place not in self._nominal},
+        }
+        return np.asarray(optimize_acqf_mixed_alternating(improvement, bounds, **kinds, **effort)[0].numpy())
 
     def _scaled(self) -> FloatArray:
         """Return (n,) rewards with mean 0 and standard deviation 1."""
@@ -151,7 +157,7 @@ class BoTorchMixed(Remembering):
 
         x, y = torch.tensor(self._points[part]), torch.tensor(self._scaled()[part, None])
         if self._nominal:
-            return MixedSingleTaskGP(x, y, cat_dims=list(range(len(self._counts))), outcome_transform=None)
+            return MixedSingleTaskGP(x, y, cat_dims=self._nominal, outcome_transform=None)
         return SingleTaskGP(x, y, outcome_transform=None)
 
     @contextmanager

@@ -8,8 +8,10 @@ from typing import Final
 import numpy as np
 from typing_extensions import override
 
-from matgym.agents.base import Optimizer, Problem
+from matgym.agents.base import Optimizer
 from matgym.agents.optimizers.memory import TRIES, Memory
+from matgym.agents.problem import Problem
+from matgym.errors import ConfigurationError
 from matgym.tasks import Designs, Scores
 from matgym.typing import FloatArray
 
@@ -35,6 +37,8 @@ PATIENCE: Final = 32
 class RandomSearch(Optimizer):
     """Random search: every design is drawn independently."""
 
+    concurrent = True
+
     @override
     def ask(self) -> Designs:
         return self.problem.start(1, self.rng)
@@ -45,22 +49,35 @@ class RandomSearch(Optimizer):
 
 
 class Remembering(Optimizer):
-    """A search that remembers what it asked."""
+    """A search that remembers what it asked and what was known before."""
 
     def __init__(self, problem: Problem, budget: int, rng: np.random.Generator) -> None:
         super().__init__(problem, budget, rng)
         self.memory = Memory(self.space)
+        if problem.known is not None:
+            self.memory.add(problem.known.designs, problem.known.scores.reward)
 
 
-class HillClimbing(Remembering):
+class FromOne(Remembering):
+    """A search that changes one design, at first the best known one if there is any."""
+
+    _design: Designs | None = None
+    _reward = -np.inf
+
+    def __init__(self, problem: Problem, budget: int, rng: np.random.Generator) -> None:
+        super().__init__(problem, budget, rng)
+        designs, rewards = problem.best_known(1)
+        if len(designs):
+            self._design, self._reward = designs, float(rewards[0])
+
+
+class HillClimbing(FromOne):
     """Hill climbing with restarts: a mutation is kept if it is not worse (first improvement).
 
     After `PATIENCE` mutations in a row without improvement, or when every neighbour is known, the search starts again
     from a new design.
     """
 
-    _design: Designs | None = None
-    _reward = -np.inf
     _failed = 0
 
     @override
@@ -82,12 +99,23 @@ class HillClimbing(Remembering):
             self._design, self._reward = designs.copy(), reward
 
 
-class SimulatedAnnealing(Remembering):
-    """Simulated annealing of one design (Kirkpatrick, Gelatt and Vecchi, Science 220, 671 (1983))."""
+class SimulatedAnnealing(FromOne):
+    """Simulated annealing of one design (Kirkpatrick, Gelatt and Vecchi, Science 220, 671 (1983)).
 
-    _design: Designs | None = None
-    _reward = 0.0
+    Args:
+        hot: first temperature, in units of reward.
+        cold: last temperature.
+    """
+
     _turn = 0
+
+    def __init__(
+        self, problem: Problem, budget: int, rng: np.random.Generator, hot: float = HOT, cold: float = COLD
+    ) -> None:
+        super().__init__(problem, budget, rng)
+        if not hot >= cold > 0.0:
+            raise ConfigurationError(f"hot={hot} and cold={cold} must be positive, and cold at most hot")
+        self._hot, self._cold = hot, cold
 
     @override
     def ask(self) -> Designs:
@@ -110,7 +138,7 @@ class SimulatedAnnealing(Remembering):
 
     def _consider(self, proposed: Designs, reward: float) -> None:
         """Accept a design by the rule of Metropolis."""
-        temperature = HOT * (COLD / HOT) ** (self._turn / max(self.budget - 1, 1))
+        temperature = self._hot * (self._cold / self._hot) ** (self._turn / max(self.budget - 1, 1))
         gain = min(reward - self._reward, 0.0)
         if self._design is None or self.rng.random() < np.exp(gain / temperature):
             self._design, self._reward = proposed.copy(), reward
@@ -125,6 +153,12 @@ class ParallelTempering(Remembering):
     _designs: Designs | None = None
     _rewards: FloatArray
     _turn = 0
+
+    def __init__(self, problem: Problem, budget: int, rng: np.random.Generator) -> None:
+        super().__init__(problem, budget, rng)
+        designs, rewards = problem.best_known(len(TEMPERATURES))
+        if len(designs) == len(TEMPERATURES):  # the best is the coldest
+            self._designs, self._rewards = designs.copy(), rewards.copy()
 
     @override
     def ask(self) -> Designs:
@@ -161,6 +195,12 @@ class GeneticAlgorithm(Remembering):
 
     _population: Designs | None = None  # (POPULATION, width)
     _rewards: FloatArray
+
+    def __init__(self, problem: Problem, budget: int, rng: np.random.Generator) -> None:
+        super().__init__(problem, budget, rng)
+        designs, rewards = problem.best_known(POPULATION)
+        if len(designs) == POPULATION:
+            self._population, self._rewards = designs.copy(), rewards.copy()
 
     @override
     def ask(self) -> Designs:

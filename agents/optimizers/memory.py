@@ -34,6 +34,18 @@ class Memory:
         """Remember the rewards of designs."""
         self._rewards.update(zip(self.keys(designs), map(float, rewards), strict=True))
 
+    def excluding(self, designs: Designs) -> "Memory":
+        """Return a memory that also knows designs whose rewards are not known yet."""
+        if not len(designs):
+            return self
+        other = Memory(self._space)
+        other._rewards = self._rewards | dict.fromkeys(self.keys(designs), np.nan)
+        return other
+
+    def has(self, key: Hashable) -> bool:
+        """Return whether a design with this key was asked."""
+        return key in self._rewards
+
     def known(self, designs: Designs) -> BoolArray:
         """Return (B,) whether each design was asked."""
         return np.array([key in self._rewards for key in self.keys(designs)], dtype=np.bool_)

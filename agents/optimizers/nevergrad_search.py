@@ -1,7 +1,7 @@
 """Optimizers of Nevergrad on the unit cube of a design space (Bennet et al., ACM SIGEVOlution 14, 8 (2021))."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, Final
@@ -9,12 +9,11 @@ from typing import Any, Final
 import numpy as np
 from typing_extensions import override
 
-from matgym.agents.base import Problem
 from matgym.agents.optimizers.heuristics import Remembering
 from matgym.agents.optimizers.memory import TRIES
+from matgym.agents.problem import Problem
 from matgym.errors import ConfigurationError, MissingExtraError
-from matgym.tasks import Choices, Designs, DesignSpace, Scores
-from matgym.typing import FloatArray
+from matgym.tasks import Designs, Scores, Variable
 
 FOR_CHOICES: Final = "NGOpt"
 FOR_NUMBERS: Final = "CMA"
@@ -45,13 +44,13 @@ class Nevergrad(Remembering):
         except ModuleNotFoundError:
             raise MissingExtraError("nevergrad", "opponents") from None
         registry = nevergrad.optimizers.registry
-        optimizer = optimizer or (FOR_CHOICES if all(self.space.choices) else FOR_NUMBERS)
+        optimizer = optimizer or (FOR_CHOICES if all(each.count for each in problem.variables) else FOR_NUMBERS)
         if optimizer not in registry:
             close = get_close_matches(str(optimizer), registry, n=1) or [FOR_NUMBERS]
             raise ConfigurationError(f"Nevergrad has no optimizer {optimizer!r:.80}: did you mean {close[0]!r}?")
         self._global_state: Any = np.random.RandomState(int(rng.integers(2**31))).get_state()
         with self._own_generator():
-            parameters = _parameters(self.space)
+            parameters = _parameters(problem.variables)
             parameters.random_state = np.random.RandomState(int(rng.integers(2**31)))
             self._optimizer = registry[optimizer](parameters, budget=budget, num_workers=1)
         if any(each.recast for each in (self._optimizer, getattr(self._optimizer, "optim", self._optimizer))):
@@ -60,13 +59,19 @@ class Nevergrad(Remembering):
                 "CMA or TwoPointsDE"
             )
         self._candidate: Any = None
+        if problem.known is not None:
+            numbers = self.space.to_numbers(problem.known.designs)
+            for row, reward in zip(numbers, problem.known.scores.reward.tolist(), strict=True):
+                value = row if isinstance(parameters, nevergrad.p.Array) else tuple(row.tolist())
+                self._candidate = parameters.spawn_child(new_value=value)
+                self._tell(reward)
 
     @override
     def ask(self) -> Designs:
         for _ in range(TRIES):
             with self._own_generator():
                 self._candidate = self._optimizer.ask()
-            design = self.space.from_points(self.space.points(_values(self._candidate.value)))
+            design = self.space.from_numbers(np.asarray(self._candidate.value, dtype=np.float64).reshape(1, -1))
             known = self.memory.reward(design)
             if known is None:
                 return design
@@ -97,28 +102,23 @@ class Nevergrad(Remembering):
             np.random.set_state(outside)  # noqa: NPY002
 
 
-def _parameters(space: DesignSpace) -> Any:
-    """Return Nevergrad's parameters of the coordinates of a space.
+def _parameters(variables: Sequence[Variable]) -> Any:
+    """Return Nevergrad's parameters of the numbers of variables.
 
-    Two values need no order. So they are whole numbers, too, of which one array is ten times faster than many `Choice`.
+    Variables of one kind are one array, which is ten times faster than many `Choice`.
     """
-    import nevergrad
+    from nevergrad import p
 
-    counts = np.array(space.choices)
-    if not counts.any():
-        return nevergrad.p.Array(shape=counts.shape, lower=0.0, upper=1.0)
-    ordered = isinstance(space, Choices) and space.ordered
-    if (counts > 1).all() and (ordered or (counts == 2).all()):
-        whole = nevergrad.p.Array(init=(counts - 1) / 2.0, lower=np.zeros(len(counts)), upper=counts - 1.0)
-        return whole.set_integer_casting()
-    return nevergrad.p.Tuple(
+    low, high = np.array([(each.low, each.high) for each in variables]).T
+    counts = np.array([each.count for each in variables])
+    if not counts.any() or ((counts > 1).all() and all(each.is_ordered for each in variables)):
+        numbers = p.Array(init=(low + high) / 2.0, lower=low, upper=high)
+        return numbers.set_integer_casting() if counts.any() else numbers
+    return p.Tuple(
         *(
-            nevergrad.p.Choice(range(count), deterministic=True) if count else nevergrad.p.Scalar(lower=0.0, upper=1.0)
-            for count in counts.tolist()
+            p.Choice([each.low + place for place in range(each.count)], deterministic=True)
+            if each.count
+            else p.Scalar(lower=each.low, upper=each.high)
+            for each in variables
         )
     )
-
-
-def _values(value: Any) -> FloatArray:
-    """Return (1, d) values of the coordinates."""
-    return np.asarray(value, dtype=np.float64).reshape(1, -1)

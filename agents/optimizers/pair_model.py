@@ -12,8 +12,8 @@ import numpy as np
 from scipy.stats import norm
 from typing_extensions import override
 
-from matgym.agents.base import Problem
 from matgym.agents.optimizers.heuristics import Remembering
+from matgym.agents.problem import Problem
 from matgym.tasks import Designs, Objective, Scores, tolerance
 from matgym.typing import BoolArray, FloatArray
 
@@ -39,6 +39,9 @@ with the best designs that were asked and with `STRANGERS` random ones. All are 
 LEAST_LIKELY: Final = 0.01
 """Least chance that a design meets the constraint, so that doubt about all of them does not end the search."""
 
+STEEPEST: Final = 2.0
+"""Largest slope of the outcomes against what was known of them before; a choice of ours."""
+
 SAMPLES: Final = 64
 """Number of samples of the posterior that give the expected improvement of several objectives."""
 
@@ -51,10 +54,15 @@ class PairModel(Remembering):
     likelihood (scikit-learn). Failures count as the worst value that was seen. With a constraint, one more process
     learns which designs meet it.
 
+    Designs that are pending count as evaluated with their predicted values (Ginsbourger, Le Riche and Carraro,
+    Computational Intelligence in Expensive Optimization Problems, 131 (2010)), so that the search is concurrent.
+
     Args:
         batch: number of designs per `ask`; of more than one, each is the best by one sample of the posterior
             (Thompson sampling).
     """
+
+    concurrent = True
 
     def __init__(self, problem: Problem, budget: int, rng: np.random.Generator, batch: int = 1) -> None:
         super().__init__(problem, budget, rng)
@@ -65,24 +73,28 @@ class PairModel(Remembering):
         self._rewards: list[FloatArray] = []
         self._allowed: list[BoolArray] = []
         self._models: list[GaussianProcessRegressor] = []
+        self._priors: list[FloatArray] = []
         self._fitted = 0
+        if problem.known is not None:
+            self.tell(problem.known.designs, problem.known.scores)
 
     # ---- ask and tell
 
     @override
     def ask(self) -> Designs:
-        asked = sum(map(len, self._designs))
-        if asked < START:
-            return self.memory.new(lambda: self.problem.start(min(START - asked, self.budget), self.rng), self.rng)
+        asked, memory = sum(map(len, self._designs)) + len(self.pending), self.memory.excluding(self.pending)
+        if asked < START or not self._designs:
+            count = max(min(START, self.budget) - asked, 1)
+            return memory.new(lambda: self.problem.start(count, self.rng), self.rng)
         self._fit()
         found, worth = self._climbed()
         order = np.argsort(-worth, kind="stable")[: 4 * PARENTS]
-        order = order[~self.memory.known(found[order])]
+        order = order[~memory.known(found[order])]
         if not len(order):
-            return self.memory.new(lambda: self.space.mutate(self._best(1), self.rng), self.rng)
+            return memory.new(lambda: self.space.mutate(self._best(1), self.rng), self.rng)
         if self.batch == 1:
             return np.asarray(found[order[:1]])
-        drawn = self._rewarded(self._drawn(self._scaled(self.space.features(found[order])), self.batch))
+        drawn = self._rewarded(self._drawn(found[order], self.batch))
         return np.asarray(found[order[np.unique(drawn.argmax(axis=0))]])
 
     @override
@@ -92,6 +104,7 @@ class PairModel(Remembering):
         self._features.append(self.space.features(designs))
         self._rewards.append(scores.reward)
         self._outcomes.append(self._outcome(scores))
+        self._priors.append(self._prior(designs))
         self._allowed.append(np.ones(len(designs), dtype=bool) if scores.cost is None else scores.cost <= 0.0)
 
     # ---- what is modelled
@@ -105,6 +118,10 @@ class PairModel(Remembering):
         if self.problem.task.reward is not None:
             return scores.reward[:, None]
         return np.stack([scores.predictions[each.key] for each in self._objectives], axis=1)
+
+    def _prior(self, designs: Designs) -> FloatArray:
+        """Return (B, k) what is known of the outcomes without an evaluation; nothing in this class."""
+        return np.zeros((len(designs), 1 if self.problem.task.reward is not None else len(self._objectives)))
 
     def _rewarded(self, outcomes: FloatArray) -> FloatArray:
         """Return (...) worth of (..., k) outcomes: more is better, and not clipped where rewards are."""
@@ -137,7 +154,10 @@ class PairModel(Remembering):
         x = self._scaled(features)
         again = len(x) >= GROWTH * self._fitted
         allowed = np.concatenate(self._allowed)
-        columns = [self._without_failures(column) for column in outcomes.T]
+        complete = np.stack([self._without_failures(column) for column in outcomes.T], axis=1)
+        priors = np.concatenate(self._priors)
+        self._slopes = np.array([_slope(*pair) for pair in zip(priors.T, complete.T, strict=True)])
+        columns = list((complete - self._slopes * priors).T)
         columns += [] if allowed.all() else [allowed.astype(np.float64)]
         models: list[GaussianProcessRegressor] = []
         for place, y in enumerate(columns):
@@ -153,13 +173,20 @@ class PairModel(Remembering):
                 part = slice(None) if len(x) <= MOST_FITTED else self.rng.choice(len(x), MOST_FITTED, replace=False)
                 with catch_warnings(action="ignore", category=ConvergenceWarning):  # a bound was met
                     kernel = GaussianProcessRegressor(kernel, normalize_y=True).fit(x[part], y[part]).kernel_
-            models.append(GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True).fit(x, y))
+            model = GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True).fit(x, y)
+            models.append(model if not len(self.pending) else self._believed(model, x, y))
         self._models, self._modelled = models, outcomes.shape[1]
         worth = self._rewarded(outcomes)
         sound = np.isfinite(worth)
         best = worth[sound & allowed]
         self._most = float(best.max()) if best.size else float(worth[sound].min(initial=0.0))
         self._fitted = len(x) if again else self._fitted
+
+    def _believed(self, model: "GaussianProcessRegressor", x: FloatArray, y: FloatArray) -> "GaussianProcessRegressor":
+        """Return a process that also holds the pending designs, with the values that it predicts for them."""
+        more = self._scaled(self.space.features(self.pending))
+        together = np.concatenate([x, more]), np.append(y, model.predict(more))
+        return type(model)(model.kernel_, optimizer=None, normalize_y=True).fit(*together)
 
     def _without_failures(self, values: FloatArray) -> FloatArray:
         worth, sound = np.concatenate(self._rewards), np.isfinite(values)
@@ -169,12 +196,12 @@ class PairModel(Remembering):
     def _scaled(self, features: FloatArray) -> FloatArray:
         return np.asarray((features - self._middle) / self._width)
 
-    def _drawn(self, x: FloatArray, count: int) -> FloatArray:
+    def _drawn(self, designs: Designs, count: int) -> FloatArray:
         """Return (B, count, k) samples of the posterior."""
-        models = self._models[: self._modelled]
+        x, models = self._scaled(self.space.features(designs)), self._models[: self._modelled]
         seeds = self.rng.integers(2**31, size=len(models))
         columns = [model.sample_y(x, count, random_state=int(seed)) for model, seed in zip(models, seeds, strict=True)]
-        return np.stack(columns, axis=2)
+        return np.stack(columns, axis=2) + (self._slopes * self._prior(designs))[:, None]
 
     # ---- the acquisition
 
@@ -184,12 +211,12 @@ class PairModel(Remembering):
         likely = np.ones(len(x))
         for guard in self._models[self._modelled :]:  # it has seen 1 where the constraint was met, else 0
             likely = np.clip(guard.predict(x), LEAST_LIKELY, 1.0)
-        return likely * self._improvement(x)
+        return likely * self._improvement(x, self._slopes * self._prior(designs))
 
-    def _improvement(self, x: FloatArray) -> FloatArray:
-        """Return (B,) expected improvement at (B, F) scaled features."""
+    def _improvement(self, x: FloatArray, offsets: FloatArray) -> FloatArray:
+        """Return (B,) expected improvement at (B, F) scaled features, with (B, k) offsets of the outcomes."""
         moments = [model.predict(x, return_std=True) for model in self._models[: self._modelled]]
-        means = np.stack([mean for mean, _ in moments], axis=1)
+        means = np.stack([mean for mean, _ in moments], axis=1) + offsets
         deviations = np.maximum(np.stack([sd for _, sd in moments], axis=1), 1e-12)
         if self._modelled == 1:
             return self._of_one(means[:, 0], deviations[:, 0], self._most)
@@ -231,6 +258,13 @@ class PairModel(Remembering):
     def _best(self, count: int) -> Designs:
         order = np.argsort(-np.concatenate(self._rewards), kind="stable")[:count]
         return np.concatenate(self._designs)[order]
+
+
+def _slope(prior: FloatArray, outcome: FloatArray) -> float:
+    """Return the slope, from 0 to `STEEPEST`, of the line that predicts outcomes from what was known before."""
+    apart = prior - prior.mean()
+    variance = float(apart @ apart)
+    return float(np.clip(apart @ outcome / variance, 0.0, STEEPEST)) if variance > 0.0 else 0.0
 
 
 def _above(mean: FloatArray, sd: FloatArray, bound: float) -> FloatArray:

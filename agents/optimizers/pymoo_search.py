@@ -5,9 +5,9 @@ from typing import Any, Final
 import numpy as np
 from typing_extensions import override
 
-from matgym.agents.base import Problem
 from matgym.agents.optimizers.heuristics import Remembering
 from matgym.agents.optimizers.memory import Memory
+from matgym.agents.problem import Problem
 from matgym.errors import MissingExtraError, require_counts
 from matgym.tasks import Designs, DesignSpace, Scores
 

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from typing_extensions import override
 
-from matgym.agents.base import Optimizer, Problem
+from matgym.agents.base import Optimizer
+from matgym.agents.problem import Problem
 from matgym.agents.sb3 import ALGORITHMS, agent_on, hyperparameters
 from matgym.envs.design import DesignEpisodes, DesignVectorEnv
 from matgym.errors import ConfigurationError

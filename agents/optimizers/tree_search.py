@@ -13,9 +13,9 @@ from typing import Final
 import numpy as np
 from typing_extensions import override
 
-from matgym.agents.base import Problem
 from matgym.agents.optimizers.heuristics import Remembering
 from matgym.agents.optimizers.memory import TRIES
+from matgym.agents.problem import Problem
 from matgym.errors import ConfigurationError
 from matgym.tasks import Choices, Decorations, Designs, DesignSpace, Scores
 from matgym.typing import IntArray

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from matgym.agents.storage import save_agent
 from matgym.app.demo import SURROGATE, DemoResult
 from matgym.benchmark.runs import Outcome
-from matgym.benchmark.suite import AMORTISED
+from matgym.benchmark.tasks import AMORTISED
 from matgym.files import atomic_path, write_text
 from matgym.physics import PiParameters
 from matgym.structures.io import write

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from matgym.benchmark.methods import NAME
-from matgym.benchmark.suite import MAX_BUDGET, Line
+from matgym.benchmark.suite import MAX_BUDGET
+from matgym.benchmark.tasks import Line
 from matgym.errors import DatasetError, FormatError
 from matgym.files import is_file, read_json
 from matgym.tasks import Direction
@@ -41,16 +42,23 @@ class Rewarded(_Facts):
 
 
 class SearchFacts(Rewarded):
-    """Facts of a task of the search track."""
+    """Facts of a task of the search track; without `optimum_loss`, that is the lowest verified loss of the records."""
 
     direction: Direction
     target: tuple[float, ...] = ()
-    optimum_loss: float
+    optimum_loss: float | None
     proven: bool
     found_by: Line = ""
     designs: int | None = None
     random_loss: float
     tolerance: float = Field(ge=0.0)
+    constrained: bool = False
+    objectives: int = 1
+
+    @property
+    def optimum(self) -> float:
+        """Return the lowest known loss; NaN if it is not known."""
+        return float("nan") if self.optimum_loss is None else self.optimum_loss
 
 
 class AmortisedFacts(Rewarded):
@@ -69,7 +77,10 @@ class MethodFacts(_Facts):
 
 
 class SuiteFacts(_Facts):
-    """The contents of suite.json: the facts that a report needs in addition to the records."""
+    """The contents of suite.json: the facts that a report needs in addition to the records.
+
+    `within` is that of a discovery track (`DiscoveryTrack`); it is 0 without one. `batch` is that of a `SearchTrack`.
+    """
 
     suite: Line
     created: Line = ""
@@ -80,6 +91,8 @@ class SuiteFacts(_Facts):
     workers: int = 1
     runs: tuple[str, ...] = ()
     checkpoints: tuple[Annotated[int, Field(ge=1, le=MAX_BUDGET)], ...] = ()
+    within: float = 0.0
+    batch: int = 1
     tasks: Mapping[str, SearchFacts] = Field(default_factory=dict)
     methods: Mapping[str, MethodFacts]
     amortised: Mapping[str, AmortisedFacts] = Field(default_factory=dict)
@@ -108,7 +121,7 @@ class SuiteFacts(_Facts):
         if both := sorted(facts.tasks.keys() & facts.amortised.keys()):
             raise DatasetError(f"{path}: tasks and amortised both have the name {both[0]!r}")
         for name, task in facts.tasks.items():
-            if not task.random_loss > task.optimum_loss:
+            if task.optimum_loss is not None and not task.random_loss > task.optimum_loss:
                 raise DatasetError(
                     f"{path}: tasks.{name}.random_loss: {task.random_loss} must be above the optimum's "
                     f"{task.optimum_loss}"

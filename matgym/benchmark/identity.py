@@ -27,7 +27,11 @@ LIBRARIES: Final = ("numpy", "scipy", "torch", "gymnasium", "stable-baselines3",
 
 
 SHARED: Final = ("versions", "model", "task")
-"""Fields of the identity that all records of a task share."""
+"""Fields of the identity that all records of a task share; of the versions those in `MADE_BY`."""
+
+MADE_BY: Final = ("matgym", "physics")
+"""Versions that all records of a benchmark share. Those of libraries may differ between methods, which other people may
+have run, and not between the seeds of one method."""
 
 
 @lru_cache
@@ -248,8 +252,9 @@ def check_records(connection: duckdb.DuckDBPyConnection, facts: SuiteFacts) -> s
             raise DatasetError(f"{file} and {seen[place]} both have seed {seed} of {method} on {task}; remove one")
         seen[place] = file
         about = {name: value for name, value in read_identity(identity, file).items() if name != "seed"}
-        shared: dict[str, Any] = {name: about[name] for name in SHARED if name in about}
-        ours, theirs = facts.versions, about.get("versions", {})
+        made_by = {name: own for name, own in about.get("versions", {}).items() if name in MADE_BY}
+        shared: dict[str, Any] = {name: about[name] for name in SHARED if name in about} | {"versions": made_by}
+        ours, theirs = facts.versions, made_by
         both = [{"versions": {k: part[k] for k in ours.keys() & theirs.keys()}} for part in (ours, theirs)]
         _compare(ABOUT, both[0], file, both[1])
         _compare(tasks.setdefault(task, (file, shared))[0], tasks[task][1], file, shared)

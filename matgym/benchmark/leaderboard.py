@@ -1,20 +1,22 @@
 """Tables of a benchmark, as Markdown and as rows for other modules."""
 
-import re
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from matgym.benchmark.aggregate import Summary, interval, summary
+from matgym.benchmark.break_even import break_even
+from matgym.benchmark.discovery import discovery_tables
 from matgym.benchmark.facts import Rewarded
+from matgym.benchmark.qualities import quality_tables
 from matgym.benchmark.results import Results
+from matgym.benchmark.table import NONE, Table, in_markdown
 from matgym.statistics import Estimate, middle_mean
 from matgym.typing import FloatArray
 
-NONE: Final = "–"
-
-KIND_TITLES: Final = {"surrogate": "surrogate", "oracle": "oracle", "simulation": "simulated minutes"}
+KIND_TITLES: Final = {
+    "surrogate": "surrogate", "oracle": "oracle", "simulation": "simulated minutes", "experiment": "experiments",
+}  # fmt: skip
 """Kinds of evaluations, as columns of a table name them."""
 
 KIND: Final = (
@@ -22,42 +24,6 @@ KIND: Final = (
     "documentation of matgym (`docs/benchmark.md`) explains tasks, methods and statistics."
 )
 """First sentences of the Markdown page."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table with its heading and notes.
-
-    Attributes:
-        title: heading.
-        notes: sentences above the table.
-        columns: names of the columns; the first `words` columns hold text, the others hold numbers.
-        rows: cells of each row.
-        words: number of columns that are aligned left.
-    """
-
-    title: str
-    notes: tuple[str, ...]
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    words: int = 1
-
-    def markdown(self, level: int = 2) -> str:
-        """Return heading, notes and rows as Markdown."""
-        lines = ["#" * level + " " + in_markdown(self.title), ""]
-        lines += [in_markdown(note) + "\n" for note in self.notes]
-        if self.rows:
-            rule = ["---" if i < self.words else "---:" for i in range(len(self.columns))]
-            header, *rows = (map(in_markdown, cells) for cells in (self.columns, *self.rows))
-            lines += [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
-            lines.append("")
-        return "\n".join(lines)
-
-
-def in_markdown(text: str) -> str:
-    """Return text on one line that Markdown shows as it is: without HTML, links, pictures, emphasis, code or cells."""
-    line = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"[\\`*_~|$]|\](?=[(\[:])|^#", r"\\\g<0>", line)
 
 
 def markdown(results: Results, reps: int = 2000) -> str:
@@ -97,13 +63,15 @@ def leaderboard_rows(results: Results, reps: int = 2000) -> list[dict[str, Any]]
 
 
 def overall_tables(results: Results, figures: Summary) -> list[Table]:
-    """Return the tables over all tasks: the overview, the scores of each task, and what the tasks can tell."""
+    """Return the tables over all tasks: overview, scores, what the tasks can tell, discovery, and the best designs."""
     if not results.tasks:
         return [Table("All tasks", ("There is no search.",), ("method",), ())]
     return [
         overall_table(results, figures),
         *(_scores_table(results, figures, mark) for mark in figures.overall),
         _separation_table(figures),
+        *discovery_tables(results),
+        *quality_tables(results),
     ]
 
 
@@ -240,7 +208,7 @@ def task_facts(results: Results, task: str) -> tuple[str, ...]:
     return (
         f"{about.title[:1].upper()}{about.title[1:].rstrip('.')} ({aims[about.direction]}). {designs}",
         (
-            f"The {sure} has a loss of {about.optimum_loss:.6g}{unit} (by {about.found_by or 'an unnamed method'}). A "
+            f"The {sure} has a loss of {about.optimum:.6g}{unit} (by {about.found_by or 'an unnamed method'}). A "
             f"run has {'found' if about.proven else 'reached'} it if its loss is within {about.tolerance:.3g}{unit} of "
             f"this value. The median random design has a loss of {about.random_loss:.6g}{unit}."
         ),
@@ -262,18 +230,23 @@ def amortised_table(results: Results, figures: Summary, task: str) -> Table:
         ),
         f"{_models(about)} {about.training}".strip(),
         (
-            "Policies were trained before the first query. The last two columns give the designs and the seconds of "
-            "this training. They are not counted as queries."
+            "Policies and look-up tables were made before the first query. The column training gives their designs and "
+            "seconds, which are not counted as queries. Training pays after as many targets as the last column gives: "
+            "then the training and its queries are fewer evaluations than those of the best search without training "
+            "that meets as many targets. With < no search did so within its budget."
         ),
     )
     columns = ("method", *(f"{query} queries" if query > 1 else "1 query" for query in queries), "training designs",
-               "training, s")  # fmt: skip
+               "training, s", "pays after targets")  # fmt: skip
+    searches = [band.value for method, band in bands.items() if not training.get(method)]
     rows = []
     for method, band in sorted(bands.items(), key=lambda pair: (-np.nan_to_num(pair[1].value[-1], nan=-1.0), pair[0])):
         shares = [_share(interval(band, i)) for i in range(len(queries))]
         seconds = training.get(method) or 0.0
         designs = f"{results.facts.methods[method].budget:,}" if seconds > 0 else NONE
-        rows.append((method, *shares, designs, f"{seconds:.3g}" if seconds > 0 else NONE))
+        pays = break_even(results.facts.methods[method].budget, queries, band.value, searches) if seconds > 0 else None
+        told = NONE if pays is None else str(pays)
+        rows.append((method, *shares, designs, f"{seconds:.3g}" if seconds > 0 else NONE, told))
     return Table(f"Targets met: {task}", notes, columns, tuple(rows))
 
 

@@ -29,6 +29,7 @@ OPTIMIZERS: Final[dict[str, tuple[Kind, str]]] = {
     "pymoo-ga": ("evolutionary", "matgym.agents.optimizers.pymoo_search:PymooGA"),
     "nevergrad": ("evolutionary", "matgym.agents.optimizers.nevergrad_search:Nevergrad"),
     "botorch-mixed": ("Bayesian", "matgym.agents.optimizers.botorch_search:BoTorchMixed"),
+    "neural-annealing": ("local", "matgym.agents.optimizers.neural_annealing:NeuralAnnealing"),
     "mcts": ("tree", "matgym.agents.optimizers.tree_search:TreeSearch"),
     "ppo": ("RL", "matgym.agents.optimizers.rl_search:PPO"),
     "maskable-ppo": ("RL", "matgym.agents.optimizers.rl_search:MaskablePPO"),

@@ -1,6 +1,7 @@
 """The files of records: every column, its type and its values are checked, because files come from anywhere."""
 
 from collections.abc import Sequence
+from math import nan
 from pathlib import Path
 from typing import Final
 
@@ -26,18 +27,42 @@ SCHEMA: Final = pa.schema(
         ("surrogate", pa.int64()),
         ("oracle", pa.int64()),
         ("simulation", pa.int64()),
+        ("experiment", pa.int64()),
         ("verifications", pa.int64()),
         ("training_seconds", pa.float64()),
+        ("hypervolume", pa.float64()),
+        ("violation", pa.float64()),
+        ("diversity", pa.float64()),
         ("design", pa.list_(pa.float64())),
+        ("best", pa.list_(pa.list_(pa.float64()))),
+        ("keys", pa.list_(pa.int64())),
+        ("trajectory", pa.list_(pa.float64())),
+        ("costs", pa.list_(pa.float64())),
         ("described", pa.string()),
         ("xyz", pa.string()),
         ("identity", pa.string()),
         ("run", pa.string()),
     ]
 )
-"""Columns of a record, which has a row for every checkpoint of every target."""
+"""Columns of a record, which has a row for every checkpoint of every target.
 
-KINDS: Final = ("surrogate", "oracle", "simulation")
+`hypervolume` is that of the designs evaluated so far, by the task's model; NaN for one objective. The last row of a
+search also holds its best different designs (`best`) with their diversity and their keys, which are equal for symmetric
+copies; the violation of the constraint by the final design (by the oracle, as a share of the bound); the loss of every
+evaluated design in order (`trajectory`; infinite for a design without a value or against the constraint); and its
+violation (`costs`; empty without a constraint). These columns are NaN or empty in other rows.
+"""
+
+ADDED: Final = {
+    "experiment": 0, "hypervolume": nan, "violation": nan, "diversity": nan, "best": [], "keys": [], "trajectory": [],
+    "costs": [],
+}  # fmt: skip
+"""Values of the columns that records of matgym before 0.2 lack."""
+
+LISTS: Final = ("design", "best", "keys", "trajectory", "costs")
+"""Columns of lists."""
+
+KINDS: Final = ("surrogate", "oracle", "simulation", "experiment")
 """Kinds of evaluations of a search."""
 
 PATTERN: Final = "[!.]*.parquet"
@@ -59,7 +84,10 @@ SELECT filename, CASE
   WHEN evaluation NOT BETWEEN 1 AND $budget THEN 'evaluation ' || evaluation
   WHEN NOT (seconds BETWEEN 0 AND $largest) THEN 'seconds ' || seconds
   WHEN NOT (training_seconds BETWEEN 0 AND $largest) THEN 'training_seconds ' || training_seconds
-  WHEN least(surrogate, oracle, simulation, verifications) < 0 THEN 'a negative number of evaluations'
+  WHEN least(surrogate, oracle, simulation, experiment, verifications) < 0 THEN 'a negative number of evaluations'
+  WHEN hypervolume < 0 OR violation < 0 THEN 'a negative hypervolume or violation'
+  WHEN NOT isnan(diversity) AND NOT (diversity BETWEEN 0 AND 1) THEN 'diversity ' || diversity
+  WHEN len(trajectory) > $budget OR len(costs) > $budget THEN 'a trajectory of too many evaluations'
   WHEN isfinite(predicted_loss) AND abs(predicted_loss) > $largest THEN 'predicted_loss ' || predicted_loss
   WHEN isfinite(verified_loss) AND abs(verified_loss) > $largest THEN 'verified_loss ' || verified_loss
   END AS wrong
@@ -89,7 +117,8 @@ def read_record(path: Path) -> pa.Table:
     try:
         with pq.ParquetFile(path) as file:
             _check_contents(file, path)
-            table = file.read(columns=SCHEMA.names).select(SCHEMA.names).cast(SCHEMA)
+            there = [name for name in SCHEMA.names if name in file.schema_arrow.names]
+            table = _completed(file.read(columns=there)).select(SCHEMA.names).cast(SCHEMA)
             table.validate(full=True)
     except DatasetError:
         raise
@@ -98,9 +127,24 @@ def read_record(path: Path) -> pa.Table:
             f"{path} does not hold records: {one_line(error)}; remove it and run the suite again"
         ) from None
     empty = [name for name in SCHEMA.names if table[name].null_count]
-    if empty or table["design"].combine_chunks().flatten().null_count:
-        raise DatasetError(f"{path} does not hold records: a value of {(empty or ['design'])[0]} is missing; remove it")
+    empty += [name for name in LISTS if _flat(table[name]).null_count]
+    if empty:
+        raise DatasetError(f"{path} does not hold records: a value of {empty[0]} is missing; remove it")
     return table
+
+
+def _completed(table: pa.Table) -> pa.Table:
+    """Return a table with the columns of `ADDED` that it lacks."""
+    for name, value in ADDED.items():
+        if name not in table.column_names:
+            table = table.append_column(name, pa.array([value] * len(table), SCHEMA.field(name).type))
+    return table
+
+
+def _flat(column: pa.ChunkedArray) -> pa.Array:
+    """Return the numbers of a column of lists; a list that is missing within a list counts as missing."""
+    values = column.combine_chunks().flatten()
+    return values if not pa.types.is_list(values.type) or values.null_count else values.flatten()
 
 
 def _check_contents(file: pq.ParquetFile, path: Path) -> None:
@@ -109,7 +153,7 @@ def _check_contents(file: pq.ParquetFile, path: Path) -> None:
     rows = file.metadata.num_rows
     if not 1 <= rows <= MAX_ROWS or not 0 <= size <= MAX_BYTES:
         raise DatasetError(f"{path} does not hold records: it has {rows:,} rows in {size:,} bytes; remove it")
-    missing = [name for name in SCHEMA.names if name not in file.schema_arrow.names]
+    missing = [name for name in SCHEMA.names if name not in file.schema_arrow.names and name not in ADDED]
     if missing:
         raise DatasetError(f"{path} does not hold records: it has no column {missing[0]}; remove it")
 

@@ -13,7 +13,6 @@ from matgym.benchmark import charts
 from matgym.benchmark.aggregate import Summary, summary
 from matgym.benchmark.leaderboard import (
     KIND_TITLES,
-    Table,
     amortised_table,
     costs_table,
     opening,
@@ -21,6 +20,7 @@ from matgym.benchmark.leaderboard import (
     task_table,
 )
 from matgym.benchmark.results import Results, Searched
+from matgym.benchmark.table import Table
 from matgym.errors import MatgymError
 from matgym.structures import Nanotube
 
@@ -146,7 +146,7 @@ def _winner(results: Results, best: Searched) -> Winner:
     from matgym.viz.tube3d import tube_html
 
     about = results.facts.tasks[best.task]
-    regret = float(best.verified[-1]) - about.optimum_loss
+    regret = float(best.verified[-1]) - about.optimum
     unit = f" {about.unit}" if about.unit else ""
     standing = f"regret {regret:.3g}{unit}"
     if regret <= about.tolerance:

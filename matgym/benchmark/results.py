@@ -51,15 +51,16 @@ COSTS: Final = """
 WITH searches AS (
   SELECT track, method, task, seed, target_index, max(evaluation) AS evaluations, max(seconds) AS seconds,
          max(training_seconds) AS training_seconds, max(surrogate) AS surrogate, max(oracle) AS oracle,
-         max(simulation) AS simulation, max(verifications) AS verifications
+         max(simulation) AS simulation, max(experiment) AS experiment, max(verifications) AS verifications
   FROM records GROUP BY ALL),
 runs AS (
   SELECT track, method, task, seed, sum(evaluations) AS evaluations, max(seconds) AS seconds,
          max(training_seconds) AS training_seconds, max(surrogate) AS surrogate, max(oracle) AS oracle,
-         max(simulation) AS simulation, max(verifications) AS verifications
+         max(simulation) AS simulation, max(experiment) AS experiment, max(verifications) AS verifications
   FROM searches GROUP BY ALL)
 SELECT track, method, count(*) AS runs, sum(evaluations)::BIGINT AS evaluations, sum(surrogate)::BIGINT AS surrogate,
        sum(oracle)::BIGINT AS oracle, sum(simulation)::BIGINT AS simulation,
+       sum(experiment)::BIGINT AS experiment,
        sum(verifications)::BIGINT AS verifications, avg(seconds) AS seconds, avg(training_seconds) AS training_seconds
 FROM runs GROUP BY ALL ORDER BY track DESC, method
 """
@@ -157,6 +158,19 @@ class Results:
         rows = self.query(SEARCHES).to_pylist()
         self.searches = tuple(Searched(**row | {name: np.array(row[name]) for name in arrays}) for row in rows)
         """All searches, by task, method and seed."""
+        self.facts = self._resolved(facts)
+
+    def _resolved(self, facts: SuiteFacts) -> SuiteFacts:
+        """Return the facts with the lowest verified loss of the records where no lower one was known before."""
+        tasks = {}
+        for name, about in facts.tasks.items():
+            losses = np.concatenate([[np.inf], *(found.verified for found in self.searches if found.task == name)])
+            least = float(np.min(losses, where=np.isfinite(losses), initial=np.inf))
+            unknown = about.optimum_loss is None
+            # Without a lower loss than the median of random designs, scores have no scale of their own.
+            least = least if least < about.random_loss else about.random_loss - 1.0
+            tasks[name] = about.model_copy(update={"optimum_loss": least}) if unknown else about
+        return facts.model_copy(update={"tasks": tasks})
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
@@ -294,14 +308,14 @@ class Results:
 
         They are negative below the loss of the best known design.
         """
-        optimum = self.facts.tasks[task].optimum_loss
+        optimum = self.facts.tasks[task].optimum
         losses = {method: self.losses(task, method, [evaluations])[:, 0] for method in self.methods_of(task)}
         return {method: own - optimum for method, own in losses.items() if len(own)}
 
     def scored(self, task: str, losses: FloatArray) -> FloatArray:
         """Return losses as scores: 0 is the median random design, 1 is the optimum."""
         about = self.facts.tasks[task]
-        return (about.random_loss - losses) / (about.random_loss - about.optimum_loss)
+        return (about.random_loss - losses) / (about.random_loss - about.optimum)
 
     def scores(self, evaluations: int = 0) -> dict[str, dict[str, FloatArray]]:
         """Return the (seeds,) verified scores by method and task, of the methods that spent a number of evaluations.
@@ -328,7 +342,7 @@ class Results:
 
     def anytime(self, task: str) -> dict[str, tuple[IntArray, FloatArray]]:
         """Return (marks,) evaluations of a task, and (seeds, marks) verified regrets, by method."""
-        optimum = self.facts.tasks[task].optimum_loss
+        optimum = self.facts.tasks[task].optimum
         curves = {}
         for method in self.methods_of(task):
             marks = np.unique(np.concatenate([found.evaluations for found in self._of(task, method)]))
@@ -345,7 +359,7 @@ class Results:
         about = self.facts.tasks[task]
 
         def first(found: Searched) -> float:
-            there = np.flatnonzero(found.verified - about.optimum_loss <= about.tolerance)
+            there = np.flatnonzero(found.verified - about.optimum <= about.tolerance)
             return float(found.evaluations[there[0]]) if len(there) else np.inf
 
         return {

@@ -24,11 +24,21 @@ from matgym.agents.policy import Policy
 from matgym.benchmark.identity import code_digest, digest, fingerprint, in_words, modules_of, versions
 from matgym.benchmark.methods import NamedMethod, optimizer_class
 from matgym.benchmark.records import KINDS, SCHEMA
-from matgym.benchmark.search import Search, search
-from matgym.benchmark.suite import AMORTISED, AmortisedTask, PolicySpec, as_amortised, as_instance
+from matgym.benchmark.search import Search, check_concurrent, search
+from matgym.benchmark.suite import PolicySpec
+from matgym.benchmark.tasks import (
+    AMORTISED,
+    AmortisedTask,
+    OwnTask,
+    as_amortised,
+    as_instance,
+    instance_task,
+    is_exact,
+    task_name,
+)
+from matgym.benchmark.trajectories import NOTHING, hypervolumes, last_of
 from matgym.errors import ConfigurationError, ExecutionError
 from matgym.frozen import ValueObject
-from matgym.models import Level
 from matgym.tasks import Designs, DesignTask, as_design_generator
 from matgym.tasks.instances import Instance
 from matgym.typing import FloatArray
@@ -71,7 +81,7 @@ class Run(ABC):
     """
 
     track: ClassVar[str]
-    task: str | Instance | AmortisedTask
+    task: str | Instance | OwnTask | AmortisedTask
     method: NamedMethod | PolicySpec | Policy
     seed: int
     budget: int
@@ -90,7 +100,7 @@ class Run(ABC):
     @property
     def task_name(self) -> str:
         """Return the name of the task."""
-        return self.task if isinstance(self.task, str) else self.task.name
+        return task_name(self.task)
 
     def run(self) -> pa.Table:
         """Execute the run and return its record.
@@ -131,16 +141,24 @@ class SearchRun(Run):
 
     Attributes:
         compared: numbers of evaluations at which methods are compared; those within the budget are checkpoints.
+        by_oracle: whether an oracle scores the designs; see `instance_task`.
+        batch: number of designs that are scored together; see `SearchTrack`.
     """
 
     track = "search"
-    task: str | Instance
+    task: str | Instance | OwnTask
     method: NamedMethod
     compared: tuple[int, ...] = ()
+
+    by_oracle: bool = False
+    batch: int = 1
 
     @property
     def _marks(self) -> list[int]:
         return sorted({*checkpoints(self.budget), *(mark for mark in self.compared if mark <= self.budget)})
+
+    def _task(self) -> DesignTask:
+        return instance_task(self.task, self.seed, by_oracle=self.by_oracle)
 
     def identified(self) -> Self:
         """Return the run with its current identity on this machine."""
@@ -148,17 +166,23 @@ class SearchRun(Run):
         facts: dict[str, Any] = {"target": list(made.target)}
         if further := sorted({*self._marks} - {*checkpoints(self.budget)}):
             facts["checkpoints"] = further
+        if self.by_oracle:
+            facts["by_oracle"] = True
+        if self.batch > 1:
+            facts["batch"] = self.batch
+        if isinstance(self.task, OwnTask):
+            facts["own"] = self.task.model_dump(mode="json")
         return replace(self, identity=_identity(self, made.task(), facts))
 
     def check(self) -> None:
         """Make the optimizer."""
-        made = as_instance(self.task)
-        _make_once(self.method, made.task(), made.targets(1), self.budget)
+        made = _make_once(self.method, self._task(), as_instance(self.task).targets(1), self.budget)
+        check_concurrent(made, self.batch)
 
     def carry_out(self, on_turn: Turn = lambda: None) -> Outcome:
         """Search, and verify the best designs at the checkpoints with the oracle."""
         made = as_instance(self.task)
-        return _carried_out(self, made.task(), made.targets(1), self.method, on_turn, self._marks)
+        return _carried_out(self, self._task(), made.targets(1), self.method, on_turn, self._marks, batch=self.batch)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,10 +237,10 @@ class AmortisedRun(Run):
         )  # fmt: skip
 
 
-def _make_once(method: NamedMethod, task: DesignTask, targets: FloatArray, budget: int) -> None:
+def _make_once(method: NamedMethod, task: DesignTask, targets: FloatArray, budget: int) -> CheckedOptimizer:
     """Make an optimizer with its settings."""
     problem = Problem(task, np.atleast_1d(targets[0]))
-    CheckedOptimizer(method.make, problem, budget, np.random.default_rng(0), method.name)
+    return CheckedOptimizer(method.make, problem, budget, np.random.default_rng(0), method.name)
 
 
 # ---- carrying out
@@ -234,6 +258,7 @@ def _carried_out(
     best: FloatArray | float = 0.0,
     initial_designs: Any = None,
     training_seconds: float = 0.0,
+    batch: int = 1,
 ) -> Outcome:
     """Search, verify the best designs at the marks, and make the record; losses are differences from `best`."""
     import torch
@@ -246,7 +271,7 @@ def _carried_out(
         times.append(time.perf_counter() - began)
         on_turn()
 
-    found = search(method, task, targets, run.budget, run.seed, turn, initial_designs, marks)
+    found = search(method, task, targets, run.budget, run.seed, turn, initial_designs, marks, batch)
     spent = task.ledger.counts - before
     predicted = found.progress - best
     failed = ~np.isfinite(predicted)  # invalid, or against the constraint
@@ -264,27 +289,21 @@ def _carried_out(
         "training_seconds": training_seconds, "identity": run.identity, "run": run.key,
     }  # fmt: skip
     valid = task.space.valid(found.designs) & ~failed[-1]
+    volumes = hypervolumes(found, marks)
     rows: list[dict[str, Any]] = []
     for target, design in enumerate(found.designs):
         there = bool(valid[target])
-        xyz = _xyz(task, design) if there and run.track == "search" else ""
-        final = {"design": design.astype(float).tolist(), "described": task.describe(design), "xyz": xyz}
+        final = {"design": design.astype(float).tolist() if there else []}
+        final["described"] = task.describe(design) if there else ""
+        final["xyz"] = _xyz(task, design) if there and run.track == "search" else ""
+        final |= last_of(task, found) if found.trajectory is not None else {}
         rows += [
-            {**shared, "target_index": target, "evaluation": mark, "predicted_loss": predicted[mark - 1, target],
-             "verified_loss": losses[i, target], "seconds": times[mark - 1],
-             **(final if there and mark == run.budget else {"design": [], "described": "", "xyz": ""})}
+            {**shared, **NOTHING, "target_index": target, "evaluation": mark,
+             "predicted_loss": predicted[mark - 1, target], "verified_loss": losses[i, target],
+             "seconds": times[mark - 1], "hypervolume": volumes[i], **(final if mark == run.budget else {})}
             for i, mark in enumerate(marks)
         ]  # fmt: skip
     return Outcome(run, found, values, pa.Table.from_pylist(rows, schema=SCHEMA))
-
-
-def is_exact(task: DesignTask) -> bool:
-    """Return whether the models of the task are its oracles or tables of them, so that no verification is needed."""
-    pairs = [(each.model, each.oracle) for each in task.counted]
-    return all(
-        model.is_oracle and (model.level is Level.TABLE or (oracle is not None and model.level is oracle.level))
-        for model, oracle in pairs
-    )
 
 
 def verified(
@@ -355,6 +374,8 @@ def _identity(run: Run, task: DesignTask, facts: Mapping[str, Any], environment:
     if isinstance(run, AmortisedRun) and run.initial_designs is not None:
         held.append(as_design_generator(run.initial_designs))
     code = {"matgym.benchmark.runs"}  # with the search, the verification and the checkpoints
+    if isinstance(run.task, OwnTask) and run.task.task:
+        code.add(run.task.task.partition(":")[0])
     if isinstance(method, NamedMethod):
         chosen = optimizer_class(method.chosen)
         held.append(chosen)
@@ -388,13 +409,14 @@ def _identity(run: Run, task: DesignTask, facts: Mapping[str, Any], environment:
     return json.dumps(content, sort_keys=True)
 
 
-def _of_task(name: str | Instance | AmortisedTask, task: DesignTask) -> dict[str, str]:
-    return dict(_of_known_task(name)) if isinstance(name, str) else _digests(task)
+def _of_task(name: str | Instance | OwnTask | AmortisedTask, task: DesignTask) -> dict[str, str]:
+    return dict(task_digests(name)) if isinstance(name, str) else _digests(task)
 
 
 @lru_cache
-def _of_known_task(name: str) -> Mapping[str, str]:
-    return _digests(AMORTISED[name].make() if name in AMORTISED else as_instance(name).task())
+def task_digests(name: str) -> Mapping[str, str]:
+    """Return the digests of a task by its name, and of its models; see `_digests`."""
+    return _digests(AMORTISED[name].make() if name in AMORTISED else instance_task(name))
 
 
 def _digests(task: DesignTask) -> dict[str, str]:

@@ -3,17 +3,16 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
 from matgym.agents.base import CheckedOptimizer, Problem, check_counts
 from matgym.agents.policy import Policy
+from matgym.agents.scoring import score_asked
 from matgym.agents.searched import SearchedTask
 from matgym.benchmark.methods import Method, NamedMethod, as_named
 from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject
-from matgym.models import Predictions
 from matgym.structures import TubeBatch
 from matgym.tasks import (
     Decorations,
@@ -24,7 +23,25 @@ from matgym.tasks import (
     Scores,
     as_design_generator,
 )
-from matgym.typing import BoolArray, FloatArray
+from matgym.typing import FloatArray
+
+
+@dataclass(frozen=True)
+class Trajectory(ValueObject):
+    """All evaluations of a search with one target, in their order.
+
+    Attributes:
+        designs: (queries, width) designs.
+        losses: (queries,) losses by the task's model; infinite for a design without a value, or against the constraint.
+        costs: (queries,) violations of the constraint; 0 without a constraint.
+        rewards: (queries, k) rewards of each of several objectives, 0 for a design that has no loss; k is 0 for one
+            objective.
+    """
+
+    designs: Designs
+    losses: FloatArray
+    costs: FloatArray
+    rewards: FloatArray
 
 
 @dataclass(frozen=True)
@@ -40,6 +57,7 @@ class Search(ValueObject):
         progress: (queries, T) predicted loss of the best design so far; infinite while no design has one.
         visited: (V, width) sample of all evaluated designs.
         incumbents: (T, width) best designs after each number of evaluations in `checkpoints`.
+        trajectory: all evaluations of a search with one target; None for several targets.
     """
 
     method: str
@@ -49,6 +67,7 @@ class Search(ValueObject):
     progress: FloatArray
     visited: Designs
     incumbents: dict[int, Designs]
+    trajectory: Trajectory | None = None
 
     def tubes(self, task: DesignTask) -> TubeBatch:
         """Return the designs as tubes."""
@@ -69,6 +88,7 @@ def search(
     on_turn: Callable[[], None] = lambda: None,
     initial_designs: DesignGeneratorLike | None = None,
     checkpoints: Sequence[int] = (),
+    batch: int = 1,
 ) -> Search:
     """Search a design for each target with one method.
 
@@ -86,6 +106,8 @@ def search(
         initial_designs: initial designs of optimizers of decorated tubes; the default draws them from the space. A
             `Policy` has its own.
         checkpoints: numbers of evaluations after which the best design so far is stored.
+        batch: number of designs that an optimizer asks for before it receives the scores of any of them. An optimizer
+            that returns more designs by one `ask` waits for all of these.
 
     Returns:
         The best designs and the progress of the search.
@@ -108,17 +130,21 @@ def search(
     reward, loss, predicted = np.full(count, -np.inf), np.full(count, np.inf), np.full(count, np.nan)
     progress, visited = np.empty((queries, count)), []
     incumbents: dict[int, Designs] = {}
+    parts: list[Trajectory] = []
     while (active := np.flatnonzero(spent < queries)).size:
-        asked = {int(row): proposer.ask(int(row))[: queries - spent[row]] for row in active}
+        left = {int(row): int(queries - spent[row]) for row in active}
+        asked = {row: proposer.ask(row, min(batch, rest))[:rest] for row, rest in left.items()}
         rows = np.repeat(list(asked), [len(part) for part in asked.values()])
         designs = np.concatenate(list(asked.values()))
         check_counts(task, evaluated, name)
         best = best if len(best) else np.zeros((count, width), dtype=designs.dtype)
-        scores = _score_valid(task, designs, targets[rows])
+        scores = score_asked(task, designs, targets[rows])
         evaluated = task.ledger.counts.total()
         visited.append(designs[rng.integers(len(designs))].copy())
         losses = np.nan_to_num(scores.loss, nan=np.inf)
         values = np.where(np.isfinite(losses), scores.value, np.nan)
+        if count == 1:
+            parts.append(_part(task, designs, scores, losses, targets[rows]))
         done_before = int(spent.min())
         for design, row, earned, lost, value in zip(designs, rows, scores.reward, losses, values, strict=True):
             # The reward includes the uncertainty of a prediction. The loss decides between equal rewards.
@@ -137,7 +163,34 @@ def search(
         for _ in range(done_before, int(spent.min())):
             on_turn()
         evaluated = task.ledger.counts.total()  # `on_turn` is the caller's, who may evaluate
-    return Search(name, targets, best, predicted, progress, np.stack(visited), incumbents)
+    return Search(name, targets, best, predicted, progress, np.stack(visited), incumbents, _joined(parts))
+
+
+def _part(task: DesignTask, designs: Designs, scores: Scores, losses: FloatArray, targets: FloatArray) -> Trajectory:
+    """Return some evaluations of a search with one target."""
+    several = task.rewards(scores, targets) if len(task.counted) > 1 else np.zeros((len(designs), 0))
+    cost = np.zeros(len(designs)) if scores.cost is None else scores.cost
+    return Trajectory(designs, losses, cost, np.where(np.isfinite(losses)[:, None], several, 0.0))
+
+
+def _joined(parts: Sequence[Trajectory]) -> Trajectory | None:
+    if not parts:
+        return None
+    fields = ("designs", "losses", "costs", "rewards")
+    return Trajectory(*(np.concatenate([getattr(part, field) for part in parts]) for field in fields))
+
+
+def check_concurrent(optimizer: CheckedOptimizer, batch: int) -> None:
+    """Check that an optimizer can ask for a batch of designs.
+
+    Raises:
+        ConfigurationError: if it must receive scores before it asks again.
+    """
+    if batch > 1 and not optimizer.concurrent:
+        raise ConfigurationError(
+            f"{optimizer.name} cannot ask for a batch of {batch} designs: give batch 1, or an optimizer whose "
+            "`concurrent` is True"
+        )
 
 
 class _Optimizers:
@@ -157,14 +210,23 @@ class _Optimizers:
         if initial_designs is not None and isinstance(task.space, Decorations):
             pool = _Pool(as_design_generator(initial_designs), targets, rngs[-1])
             shares = [_Share(pool, row) for row in range(len(targets))]
-        searched = SearchedTask.of(task, method.name)
+        # The centre of the unit cube is where many searches begin. Turned, it stands for another design in every run.
+        searched = SearchedTask.of(
+            replace(task, space=task.space.turned(np.random.default_rng([seed, 2]))), method.name
+        )
         self.optimizers = [
             CheckedOptimizer(method.make, Problem(searched, np.atleast_1d(target), share), queries, rng, method.name)
             for target, share, rng in zip(targets, shares, rngs, strict=False)
         ]
+        self.none = task.space.sample(0, np.random.default_rng(0))
 
-    def ask(self, row: int) -> Designs:
-        return self.optimizers[row].ask()
+    def ask(self, row: int, count: int) -> Designs:
+        """Return at least `count` designs, of which the optimizer knows no score."""
+        designs = self.none
+        while not len(designs) or len(designs) < count:
+            check_concurrent(self.optimizers[row], count)
+            designs = np.concatenate([designs, self.optimizers[row].ask(designs)])
+        return designs
 
     def tell(self, row: int, designs: Designs, scores: Scores) -> None:
         self.optimizers[row].tell(designs, scores)
@@ -213,7 +275,8 @@ class _Policy:
         self.turn = 0
         self.drawn: Designs = np.zeros((0, 0))
 
-    def ask(self, row: int) -> Designs:
+    def ask(self, row: int, count: int) -> Designs:
+        del count  # a policy learns nothing from scores
         if row == 0:  # one pass of the network serves all targets
             self.drawn = self.method.design(self.task, self.targets, deterministic=self.turn == 0, rng=self.rng)
             self.turn += 1
@@ -221,47 +284,3 @@ class _Policy:
 
     def tell(self, row: int, designs: Designs, scores: Scores) -> None:
         """Do nothing, because the policy is not trained further."""
-
-
-def _score_valid(task: DesignTask, designs: Designs, targets: FloatArray) -> Scores:
-    """Score designs; every design counts as an evaluation.
-
-    An invalid design has a reward of 0, and is not given to the models. A design that violates the constraint has a
-    reward of 0 and no loss, so that no search returns it; its predictions and its cost are those of the models.
-    """
-    scores = _score_known(task, designs, targets)
-    if scores.cost is None:
-        return scores
-    allowed = scores.cost <= 0.0
-    reward, loss = np.where(allowed, scores.reward, 0.0), np.where(allowed, scores.loss, np.nan)
-    return replace(scores, reward=reward, loss=loss)
-
-
-def _score_known(task: DesignTask, designs: Designs, targets: FloatArray) -> Scores:
-    """Score designs; invalid ones have a reward of 0, no loss, no value and the cost 1."""
-    valid = task.space.valid(designs)
-    if valid.all():
-        return task.score(designs, targets)
-    scored = designs.copy()
-    scored[~valid] = task.space.sample(1, np.random.default_rng(0))  # in its place, so that the evaluation is counted
-    scores = task.score(scored, targets)
-    return replace(
-        scores,
-        reward=np.where(valid, scores.reward, 0.0),
-        loss=np.where(valid, scores.loss, np.nan),
-        value=np.where(valid, scores.value, np.nan),
-        predictions=_without(scores.predictions, ~valid),
-        cost=None if scores.cost is None else np.where(valid, scores.cost, 1.0),
-        failed=None if scores.failed is None else scores.failed | ~valid,
-    )
-
-
-def _without(predictions: Predictions, rows: BoolArray) -> Predictions:
-    """Return predictions of which some rows are not known, because they are not designs."""
-    reasons = dict.fromkeys(np.flatnonzero(rows).tolist(), "it is not a design of the space")
-    columns: dict[str, Any] = {
-        name: {key: np.where(rows, np.nan, array) for key, array in getattr(predictions, name).items()}
-        for name in ("values", "sd", "half_width", "members")
-    }
-    failures = {key: dict(predictions.failures.get(key, {})) | reasons for key in predictions.values}
-    return replace(predictions, failures=failures, **columns)

@@ -40,7 +40,7 @@ AFFORDED: Final = 256
 QUICK_S: Final = 0.05
 """Seconds for a design from which a model counts as slow."""
 
-QUICK: Final = (Level.SURROGATE, Level.TABLE, Level.KINETICS, Level.GEOMETRY)
+QUICK: Final = (Level.SURROGATE, Level.TABLE, Level.KINETICS, Level.GEOMETRY, Level.EMULATED)
 """Levels of models that evaluate `RANDOM_DESIGNS` designs in a minute."""
 
 CONFIRMED: Final = 1e-6

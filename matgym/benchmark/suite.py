@@ -3,12 +3,9 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Self, TypeAlias
 
-import numpy as np
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -21,12 +18,10 @@ from pydantic import (
 
 from matgym.agents.policy import Policy
 from matgym.benchmark.methods import NAME, NamedMethod
+from matgym.benchmark.tasks import AmortisedTask, Line, OwnTask, as_amortised, as_instance, task_name
 from matgym.errors import ConfigurationError
-from matgym.frozen import ValueObject
 from matgym.learning.config import read_config
-from matgym.tasks import DesignTask, chirality_task, decoration_task
-from matgym.tasks.instances import Instance, instance
-from matgym.typing import FloatArray
+from matgym.tasks.instances import Instance
 
 SUITES: Final = Path(__file__).parent / "suites"
 """Folder of the shipped suites."""
@@ -46,90 +41,8 @@ MAX_SEEDS: Final = 10_000
 MAX_TARGETS: Final = 100_000
 """Most targets of an amortised task."""
 
-MAX_LETTERS: Final = 1_000
-"""Longest sentence in suite.json. A choice of ours."""
-
 CHECKPOINTS: Final = (64, 256)
 """Numbers of evaluations at which methods are compared by default, beside their budgets. A choice of ours."""
-
-UNSEEN_TARGETS_SEED: Final = 2026
-"""Random seed of the targets. No training and no tuning uses it."""
-
-
-@dataclass(frozen=True, eq=False)
-class AmortisedTask(ValueObject):
-    """A task of the amortised track: many targets, with a few queries for each.
-
-    A policy is trained once and then designs for targets that were not used in training.
-
-    Attributes:
-        name: name in tables.
-        title: title of one line.
-        make: function that makes the task.
-        met: loss by the oracle within which a target counts as met, in the unit of the loss. The value was chosen by
-            the authors of matgym.
-        environment: environment in which policies are trained, with its hyper-parameters. Empty if there is none.
-        against_best: whether losses are differences from the lowest loss of any design for a target. This needs an
-            enumerable space. It is used if some combinations of targets cannot be reached.
-        given: (T,) or (T, k) targets instead of those drawn with `UNSEEN_TARGETS_SEED`.
-    """
-
-    name: str
-    title: str
-    make: Callable[[], DesignTask]
-    met: float
-    environment: str = ""
-    against_best: bool = False
-    given: FloatArray | None = None
-
-    def best(self, targets: FloatArray) -> FloatArray:
-        """Return the (T,) lowest loss of any design for each target, or 0 without `against_best`."""
-        if not self.against_best:
-            return np.zeros(len(targets))
-        task = self.make()
-        every = np.concatenate(list(task.space.enumerate()))
-        rows = [task.score(every, np.broadcast_to(target, (len(every), *target.shape))).loss for target in targets]
-        return np.array([np.nanmin(losses) for losses in rows])
-
-    def targets(self, count: int) -> FloatArray:
-        """Return (T,) or (T, k) targets: the given ones, or `count` targets that no training and no tuning used."""
-        if self.given is not None:
-            return self.given
-        return self.make().draw_targets([np.random.default_rng(UNSEEN_TARGETS_SEED)] * count)
-
-
-AMORTISED: Final = {
-    task.name: task
-    for task in (
-        AmortisedTask(
-            "doping-targets",
-            "a band gap to be met within 20 meV by eight B and eight N on 132 sites of (11,0), rewarded by a network",
-            decoration_task, 0.02, "matgym/NanotubeDoping-v0",
-        ),
-        AmortisedTask(
-            "chirality-targets",
-            "gap, diameter and length to be met: a mean tolerance within 0.1 of the best of all 15,708 tubes",
-            chirality_task, 0.1, "matgym/NanotubeChirality-v0", against_best=True,
-        ),
-    )
-}  # fmt: skip
-"""Amortised tasks by name."""
-
-
-def _one_line(text: str) -> str:
-    """Return a text of a file as one line.
-
-    Raises:
-        ConfigurationError: if it is too long, or a terminal cannot print it.
-    """
-    line = " ".join(text.split())
-    if len(line) > MAX_LETTERS or not line.isprintable():
-        raise ConfigurationError(f"{text[:80]!r} is not one line of at most {MAX_LETTERS:,} printable characters")
-    return line
-
-
-Line: TypeAlias = Annotated[str, AfterValidator(_one_line)]
-"""A sentence or a title in a file."""
 
 
 class _Model(BaseModel):
@@ -153,38 +66,28 @@ Methods: TypeAlias = Annotated[tuple[NamedMethod, ...], BeforeValidator(_named)]
 """Names, or mappings with settings."""
 
 
-def as_instance(task: str | Instance) -> Instance:
-    """Return an instance from its name, or the given instance."""
-    return instance(task) if isinstance(task, str) else task
-
-
-def as_amortised(task: str | AmortisedTask) -> AmortisedTask:
-    """Return an amortised task from its name, or the given task.
-
-    Raises:
-        ConfigurationError: if the name is unknown, or it is neither a name nor a task.
-    """
-    if isinstance(task, AmortisedTask):
-        return task
-    if not isinstance(task, str):
-        raise ConfigurationError(
-            f"{task!r:.80} is not a task: give a name, an Instance, a DesignTask or an AmortisedTask"
-        )
-    if task not in AMORTISED:
-        close = get_close_matches(task, AMORTISED, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ConfigurationError(f"there is no amortised task {task!r}; {hint}give one of {', '.join(AMORTISED)}")
-    return AMORTISED[task]
+def _own(task: Any) -> Any:
+    """Return the task of a mapping, or of a "module:function", which is named after its function."""
+    if isinstance(task, str) and ":" in task:
+        return OwnTask(name=task.rpartition(":")[2], task=task)
+    return OwnTask.model_validate(task) if isinstance(task, dict) else task
 
 
 def _known(look_up: Callable[[Any], object]) -> AfterValidator:
-    """Return a validator that raises an error for unknown tasks."""
+    """Return a validator that raises an error for unknown tasks; a user's own task is not imported."""
 
     def check(task: Any) -> Any:
-        look_up(task)
+        if not isinstance(task, OwnTask):
+            look_up(task)
         return task
 
     return AfterValidator(check)
+
+
+SearchTask: TypeAlias = Annotated[
+    str | InstanceOf[Instance] | InstanceOf[OwnTask], BeforeValidator(_own), _known(as_instance)
+]
+"""The name of an instance, an instance, "module:function", or a mapping of the fields of an `OwnTask`."""
 
 
 def _check_distinct(what: str, names: Iterable[str]) -> None:
@@ -192,10 +95,6 @@ def _check_distinct(what: str, names: Iterable[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise ConfigurationError(f"two {what} have the name {twice[0]!r}: give each another name")
-
-
-def _task_name(task: str | Instance | AmortisedTask) -> str:
-    return task if isinstance(task, str) else task.name
 
 
 def compared_at(budgets: Collection[int]) -> tuple[int, ...]:
@@ -207,26 +106,29 @@ class SearchTrack(_Model):
     """The search track: one target and a budget of evaluations.
 
     Attributes:
-        tasks: names of instances, or your own instances.
+        tasks: names of instances, or your own tasks: see `SearchTask`.
         methods: names, or mappings with settings.
         budget: number of evaluations of the task's model.
         seeds: number of runs of each method on each task.
         checkpoints: numbers of evaluations at which methods are compared. The default is that of `compared_at`. A
             method with a smaller budget of its own has no score at larger checkpoints.
+        batch: number of designs that a method asks for before it receives the scores of any of them. Above 1, every
+            method must be able to (`Optimizer.concurrent`).
 
     Raises:
         ConfigurationError: if a checkpoint is above the budget, or a method's own budget is below every checkpoint.
     """
 
-    tasks: tuple[Annotated[str | InstanceOf[Instance], _known(as_instance)], ...] = Field(min_length=1)
+    tasks: tuple[SearchTask, ...] = Field(min_length=1)
     methods: Methods = Field(min_length=1)
     budget: int = Field(default=256, ge=1, le=MAX_BUDGET)
     seeds: int = Field(default=10, ge=1, le=MAX_SEEDS)
     checkpoints: tuple[Annotated[int, Field(ge=1, le=MAX_BUDGET)], ...] = ()
+    batch: int = Field(default=1, ge=1, le=MAX_BUDGET)
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        _check_distinct("tasks", map(_task_name, self.tasks))
+        _check_distinct("tasks", map(task_name, self.tasks))
         _check_distinct("methods", (method.name for method in self.methods))
         if above := [mark for mark in self.checkpoints if mark > self.budget]:
             raise ConfigurationError(f"the checkpoint {above[0]} is above the budget {self.budget}: leave it out")
@@ -245,6 +147,17 @@ class SearchTrack(_Model):
     def compared(self) -> tuple[int, ...]:
         """Return the numbers of evaluations at which methods are compared, ascending."""
         return tuple(sorted({*self.checkpoints})) or compared_at({self.budget_of(each) for each in self.methods})
+
+
+class DiscoveryTrack(SearchTrack):
+    """The discovery track: the oracle scores every design and is counted; models that a method has of its own are free.
+
+    Attributes:
+        within: distance from the best known loss at which a brief counts as met, as a share of the distance between the
+            median random design and the best known one.
+    """
+
+    within: float = Field(default=0.05, gt=0.0, lt=1.0)
 
 
 class PolicySpec(_Model):
@@ -308,7 +221,7 @@ class AmortisedTrack(_Model):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        tasks = list(map(_task_name, self.tasks))
+        tasks = list(map(task_name, self.tasks))
         _check_distinct("tasks", tasks)
         _check_distinct("methods and policies", (*map(_policy_name, self.policies), *(m.name for m in self.methods)))
         for policy in self.policies:
@@ -327,7 +240,7 @@ class AmortisedTrack(_Model):
 
     def contenders(self, task: str | AmortisedTask) -> list[NamedMethod | PolicySpec | Policy]:
         """Return the policies and methods of one task."""
-        name = _task_name(task)
+        name = task_name(task)
         policies = [each for each in self.policies if not getattr(each, "tasks", ()) or name in each.tasks]  # type: ignore[union-attr]
         return [*policies, *self.methods]
 
@@ -342,31 +255,47 @@ class Suite(_Model):
     Attributes:
         name: name of the suite.
         search: search track.
+        discovery: discovery track; a suite has one of the two.
         amortised: amortised track.
 
     Raises:
-        ConfigurationError: if the suite has no track.
+        ConfigurationError: if the suite has no track, or both a search and a discovery track.
     """
 
     name: Line = Field(min_length=1)
     search: SearchTrack | None = None
+    discovery: DiscoveryTrack | None = None
     amortised: AmortisedTrack | None = None
+
+    @property
+    def searched(self) -> SearchTrack | None:
+        """Return the search track or the discovery track."""
+        return self.search or self.discovery
 
     @model_validator(mode="after")
     def _some(self) -> Self:
-        if self.search is None and self.amortised is None:
-            raise ConfigurationError("this suite has no track: give search or amortised")
-        if self.search is not None and self.amortised is not None:
-            _check_distinct("tasks", map(_task_name, (*self.search.tasks, *self.amortised.tasks)))
-            searched = {method.name: method for method in self.search.methods}
-            _check_distinct("methods and policies", (*searched, *map(_policy_name, self.amortised.policies)))
+        searched = self.searched
+        if searched is None and self.amortised is None:
+            raise ConfigurationError("this suite has no track: give search, discovery or amortised")
+        if self.search is not None and self.discovery is not None:
+            raise ConfigurationError("this suite has both a search and a discovery track: make two suites")
+        if searched is not None and self.amortised is not None:
+            _check_distinct("tasks", map(task_name, (*searched.tasks, *self.amortised.tasks)))
+            named = {method.name: method for method in searched.methods}
+            _check_distinct("methods and policies", (*named, *map(_policy_name, self.amortised.policies)))
             for method in self.amortised.methods:
-                own = searched.get(method.name, method)
+                own = named.get(method.name, method)
                 if (own.chosen, own.settings) != (method.chosen, method.settings):
                     raise ConfigurationError(
                         f"the tracks have two different methods {method.name!r}: give each another name"
                     )
         return self
+
+    def _with(self, **changes: Any) -> "Suite":
+        """Return the suite with changed fields of its search or discovery track, and of its amortised track."""
+        tracks = {"search": self.search, "discovery": self.discovery, "amortised": self.amortised}
+        changed = {name: track.model_copy(update=changes) for name, track in tracks.items() if track is not None}
+        return self.model_copy(update=changed)
 
     def with_seeds(self, seeds: int) -> "Suite":
         """Return the suite with another number of seeds; 0 changes nothing.
@@ -376,9 +305,7 @@ class Suite(_Model):
         """
         if not 0 <= seeds <= MAX_SEEDS:
             raise ConfigurationError(f"seeds={seeds} must be 0 to {MAX_SEEDS:,}")
-        tracks = {"search": self.search, "amortised": self.amortised}
-        changed = {name: track.model_copy(update={"seeds": seeds}) for name, track in tracks.items() if track and seeds}
-        return self.model_copy(update=changed)
+        return self._with(seeds=seeds) if seeds else self
 
     @classmethod
     def read(cls, source: str | Path) -> "Suite":

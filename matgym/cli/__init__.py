@@ -6,17 +6,30 @@ from typing import Annotated, Any
 
 import typer
 
-from matgym.cli import agents, benchmark, cache, commands, data, envs, furnace, generate, oracle, predict, surrogate
+from matgym.cli import (
+    agents,
+    benchmark,
+    cache,
+    commands,
+    data,
+    envs,
+    furnace,
+    generate,
+    oracle,
+    predict,
+    surrogate,
+    tune,
+)
 from matgym.cli.console import print_note, printing
 from matgym.errors import DamagedFileWarning, KeptFilesWarning, MatgymError, TableWarning
 from matgym.version import __version__
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 for command in (
-    agents.train, agents.evaluate, predict.predict, commands.demo, commands.export, commands.experiments,
+    agents.train, tune.tune, agents.evaluate, predict.predict, commands.demo, commands.export, commands.experiments,
 ):  # fmt: skip
     app.command()(printing(command))
-for group in (envs, benchmark, oracle, cache, surrogate, data, furnace, generate):
+for group in (agents, envs, benchmark, oracle, cache, surrogate, data, furnace, generate):
     for registered in group.app.registered_commands:
         if registered.callback is not None:
             registered.callback = printing(registered.callback)

@@ -1,6 +1,7 @@
-"""`matgym train` and `matgym evaluate`: train and evaluate agents of Stable-Baselines3 on registered environments."""
+"""`matgym train`, `evaluate` and `agents list`: agents of Stable-Baselines3 on registered environments."""
 
 import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -14,8 +15,13 @@ from matgym.work import work_folder
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
+app = typer.Typer(no_args_is_help=True, help="List the trained agents that come with matgym.")
+
 FILE: Final = "agent.safetensors"
 """Name of an agent's file in a folder."""
+
+ZOO: Final = Path(str(files("matgym.agents"))) / "zoo"
+"""The folder of the agents that come with matgym."""
 
 SUFFIXES: Final = (".safetensors", ".zip")
 """Suffixes of the files of agents."""
@@ -42,22 +48,26 @@ def train(
     ] = 0,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Random seed of the agent and the environments.")] = 0,
     arg: Arguments = None,
+    hyperparams: Annotated[
+        Path | None, typer.Option(help="Hyper-parameters in rl_zoo3's format, such as those of `matgym tune`.")
+    ] = None,
     tensorboard: Annotated[Path | None, typer.Option(help="Folder for TensorBoard logs.")] = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
     """Train an agent and save it. Uses tuned hyper-parameters if matgym has them. Ctrl-C stops and saves."""
-    arguments, file = _parsed(arg), _output_file(output)  # before the slow imports
+    arguments, file = parsed(arg), _output_file(output)  # before the slow imports
     from matgym.agents.storage import check_storable
-    from matgym.agents.training import learn, learner, rollout_of
+    from matgym.agents.training import learn, learner, rollout_of, settings_in
 
-    _find_modules()
+    find_modules()
     outputs = [file] if file.suffix == ".zip" else [file, file.with_suffix(".json")]
     for each in outputs:
         check_output(each)
     if tensorboard is not None:
         check_output(tensorboard, folder=True)
-    agent, tuned = learner(environment, algo, seed=seed, num_envs=num_envs, arguments=arguments)
+    settings = None if hyperparams is None else settings_in(hyperparams, environment)
+    agent, tuned = learner(environment, algo, seed=seed, num_envs=num_envs, arguments=arguments, settings=settings)
     if file.suffix == ".safetensors":
         check_storable(agent, file, environment=environment, arguments=arguments)
     with work_folder(file, outputs=outputs, force=force) as work, progress() as show:
@@ -89,7 +99,13 @@ def train(
 
 
 def evaluate(
-    agent: Annotated[Path, typer.Argument(help="File or folder that `matgym train` wrote.")],
+    agent: Annotated[
+        Path | None,
+        typer.Argument(help="File or folder that `matgym train` wrote, or a name of `matgym agents list`."),
+    ] = None,
+    expert: Annotated[
+        bool, typer.Option("--expert", help="The scripted expert of --env, instead of an agent.")
+    ] = False,
     episodes: Annotated[int, typer.Option(min=2, max=100_000, help="Number of episodes.")] = 50,
     env: Annotated[str, typer.Option(help="Environment, if not the training environment.")] = "",
     arg: Arguments = None,
@@ -100,26 +116,40 @@ def evaluate(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Compare an agent's mean return with that of random actions. Physics verifies the designed tubes."""
+    """Compare the mean return of an agent, or of the scripted expert, with that of random actions.
+
+    Physics verifies the designed tubes.
+    """
     from dataclasses import asdict
 
-    file = agent_file(agent)
-    if not is_file(file):  # before the slow imports
-        raise FormatError(f"there is no agent {file}: give a file or a folder that `matgym train` wrote")
+    if expert == (agent is not None):
+        raise ConfigurationError("give either an agent, or --expert and --env")
+    file = None if agent is None else agent_file(agent)
+    if file is not None and not is_file(file):  # before the slow imports
+        raise FormatError(
+            f"there is no agent {file}: give a file or a folder that `matgym train` wrote, or a name of "
+            "`matgym agents list`"
+        )
     from matgym.agents.acting import Acts
+    from matgym.agents.experts import expert_of
+    from matgym.agents.scripted import Alone
     from matgym.agents.training import evaluated, opened
 
-    _find_modules()
-    made, environment, arguments = opened(file, trust=trust)
-    environment, arguments = env or environment, _parsed(arg) if arg or env else arguments
-    if not environment:
-        raise ConfigurationError(f"{file} does not name its environment: give --env")
+    find_modules()
+    policies: dict[str, Acts | Alone | None] = {"random": None}
+    if file is None:
+        if stochastic or trust:
+            raise ConfigurationError("--stochastic and --trust have no effect on a scripted expert: leave them out")
+        environment, arguments = env, parsed(arg)
+        policies = {"expert": Alone(expert_of(env).make(), seed), **policies}
+    else:
+        made, environment, arguments = opened(file, trust=trust)
+        environment, arguments = env or environment, parsed(arg) if arg or env else arguments
+        policies = {type(made).__name__: Acts(made, deterministic=not stochastic), **policies}
+        if not environment:
+            raise ConfigurationError(f"{file} does not name its environment: give --env")
     rows = []
     with progress() as show:
-        policies: dict[str, Acts | None] = {
-            type(made).__name__: Acts(made, deterministic=not stochastic),
-            "random": None,
-        }
         for name, policy in policies.items():
             show(name, 0, episodes)
 
@@ -135,8 +165,8 @@ def evaluate(
         for row in rows
     ]
     content = {
-        "agent": str(file), "environment": environment, "arguments": arguments, "episodes": episodes, "seed": seed,
-        "policies": rows,
+        "agent": "expert" if file is None else str(file), "environment": environment, "arguments": arguments,
+        "episodes": episodes, "seed": seed, "policies": rows,
     }  # fmt: skip
     title = f"{environment}, {episodes} episodes, means with 95 % intervals"
     plain = [
@@ -147,14 +177,50 @@ def evaluate(
     print_result(content, (title, shown), csv_rows=plain, json=json)
 
 
-def _find_modules() -> None:
+def find_modules() -> None:
     """Add the working folder to the module path, so that MODULE:ID finds a module there; `matgym` starts without it."""
     if "" not in sys.path:
         sys.path.insert(0, "")
 
 
+@app.command(name="list")
+def list_agents(json: Json = False) -> None:
+    """List the agents: where they were trained, on how many designs, and what they reach."""
+    from matgym.agents.storage import STORE
+
+    cards = {name: STORE.load_card(name) for name in STORE.names()}
+    rows = [
+        {
+            "name": name, "environment": card.environment, "arguments": card.arguments, "algorithm": card.algorithm,
+            "policy": card.policy, "designs": card.designs, "steps": card.timesteps, "seconds": card.seconds,
+            "seed": card.seed, "scores": None if card.scores is None else card.scores.model_dump(),
+        }
+        for name, card in cards.items()
+    ]  # fmt: skip
+    shown = [
+        {
+            "name": name,
+            "environment": card.environment.removeprefix("matgym/"),
+            "algorithm": f"{card.algorithm}, {card.policy}",
+            "designs": f"{card.designs:,}",
+            "seconds": f"{card.seconds:.0f}",
+        }
+        | {
+            column: "" if card.scores is None or (each := getattr(card.scores, field)) is None else _text(*each)
+            for column, field in (("random", "random"), ("return", "returns"), ("verified by physics", "verified"))
+        }
+        for name, card in cards.items()
+    ]
+    plain = [{k: v for k, v in row.items() if k not in {"arguments", "scores"}} for row in rows]
+    print_result(
+        {"agents": rows}, ("trained agents, mean returns with 95 % intervals", shown), csv_rows=plain, json=json
+    )
+
+
 def agent_file(path: Path) -> Path:
-    """Return the file of an agent: the path itself, or `agent.safetensors` in the folder at the path."""
+    """Return the file of an agent: the path itself, `agent.safetensors` in that folder, or one that is shipped."""
+    if not path.suffix and path.name == str(path) and not path.exists() and is_file(ZOO / f"{path}.safetensors"):
+        return ZOO / f"{path}.safetensors"
     return path if path.suffix in SUFFIXES and not path.is_dir() else path / FILE
 
 
@@ -189,10 +255,14 @@ def store(agent: "BaseAlgorithm", file: Path, environment: str, arguments: dict[
 
 
 def _interval(figures: dict[str, float]) -> str:
-    return f"{figures['mean']:.3f} [{figures['low']:.3f}, {figures['high']:.3f}]"
+    return _text(figures["mean"], figures["low"], figures["high"])
 
 
-def _parsed(pairs: list[str] | None) -> dict[str, Any]:
+def _text(mean: float, low: float, high: float) -> str:
+    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def parsed(pairs: list[str] | None) -> dict[str, Any]:
     """Return the arguments in texts of the form NAME=VALUE, with values in YAML.
 
     Raises:

@@ -18,14 +18,17 @@ def run(
     suite: Annotated[
         str,
         typer.Argument(
-            help="YAML file or shipped suite: standard, quick or optima. A method module:Class is imported, which runs "
-            "the code of the module."
+            help="YAML file or shipped suite: quick, sanity, combinatorial, discovery, campaign or amortised. A method "
+            "module:Class or a task module:function is imported, which runs the code of the module."
         ),
     ],
     output: Annotated[Path, typer.Option(help="Folder for records and report.")] = Path("benchmark"),
     workers: Workers = 2,
     scheduler: Scheduler = "",
     seeds: Annotated[int, typer.Option(min=0, max=1000, help="Number of random seeds. 0: as in the suite.")] = 0,
+    shard: Annotated[
+        str, typer.Option(help="Part of the runs, such as 2/8, for job schedulers; each job takes its own folder.")
+    ] = "",
     track: Annotated[str, typer.Option(help="tensorboard, wandb:PROJECT, or none.")] = "tensorboard",
     trust: Annotated[
         bool, typer.Option(help="Allow policies in .zip files. They contain pickles, which can run any code.")
@@ -34,28 +37,106 @@ def run(
     json: Json = False,
 ) -> None:
     """Run a benchmark suite and report it. An interrupted run resumes."""
-    from itertools import count
+    from matgym.benchmark.planning import Shard
+    from matgym.benchmark.suite import Suite
 
-    from matgym.agents.tracking import as_tracker
-    from matgym.benchmark.runner import last_loss, plan, run_suite
-    from matgym.benchmark.suite import RECORDS, Suite
-
+    part = Shard.parse(shard)
     made = Suite.read(suite).with_seeds(seeds)
     check_output(output, folder=True)
     _check_pages(output, output, force=force)
+    _run(made, output, part, workers, scheduler, track=track, trust=trust)
+    report(output, force=force, json=json)
+
+
+def _run(
+    suite: Any, output: Path, shard: Any, workers: int, scheduler: str, *, track: str = "none", trust: bool = False
+) -> None:
+    """Run a suite with a progress bar."""
+    from itertools import count
+
+    from matgym.agents.tracking import as_tracker
+    from matgym.benchmark.planning import plan
+    from matgym.benchmark.runner import last_loss, run_suite
+    from matgym.benchmark.suite import RECORDS
+
     where = {"none": None, "tensorboard": f"tensorboard:{output / 'tensorboard'}"}.get(track, track)
-    total, finished = len(plan(made)), count(1)
-    with progress() as show, as_tracker(where, {"suite": made.name}) as tracker:
-        show(f"suite {made.name}", 0, total)
+    total, finished = len(shard.part(plan(suite))), count(1)
+    with progress() as show, as_tracker(where, {"suite": suite.name}) as tracker:
+        show(f"suite {suite.name}", 0, total)
 
         def done(one: Any, before: bool) -> None:
-            show(f"suite {made.name}", next(finished), total, one.name * (not before))
+            show(f"suite {suite.name}", next(finished), total, one.name * (not before))
             if not before:
                 loss = last_loss(output / RECORDS / f"{one.key}.parquet")
                 tracker.scalars(one.seed, {f"{one.task_name}/{one.name}": loss})
 
-        run_suite(made, output, workers=workers, scheduler=scheduler or None, trust=trust, on_done=done)
-    report(output, force=force, json=json)
+        run_suite(suite, output, workers=workers, scheduler=scheduler or None, trust=trust, shard=shard, on_done=done)
+
+
+@app.command()
+def add(
+    results: Annotated[
+        Path, typer.Argument(help="Published results: NAME of NAME.json and NAME.parquet, or a folder.")
+    ],
+    methods: Annotated[list[str], typer.Argument(help="Names of methods, or module:Class, which is imported.")],
+    output: Annotated[
+        Path, typer.Option(help="Folder of the records of the new methods, and of both together.")
+    ] = Path("benchmark-added"),
+    workers: Workers = 2,
+    scheduler: Scheduler = "",
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Run further methods on the tasks, budget and seeds of published results, and report them together."""
+    from matgym.benchmark.folders import merge, suite_of
+    from matgym.benchmark.planning import Shard
+
+    made = suite_of(results, methods)
+    own, both = output / "own", output / "all"
+    check_output(own, folder=True)
+    check_output(both, folder=True)
+    _run(made, own, Shard(), workers, scheduler)
+    merge([results, own], both, force=True)
+    report(both, force=force, json=json)
+
+
+@app.command()
+def merge(
+    sources: Annotated[list[Path], typer.Argument(help="Folders of results of one suite, such as those of shards.")],
+    output: Annotated[Path, typer.Option(help="New folder, or NAME of new files NAME.json and NAME.parquet.")],
+    archive: Annotated[bool, typer.Option(help="Write two files, without structures, instead of a folder.")] = False,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Join the results of shards, or of other methods, and say which runs are missing."""
+    from matgym.benchmark.folders import merge as joined
+
+    found = joined(sources, output, archive=archive, force=force)
+    about = {"searches": len(found.searches), "missing": list(found.missing)}
+    lines = [f"{len(found.searches)} searches are in {output}; {len(found.missing)} runs are missing"]
+    print_result(about, lines=lines, json=json)
+
+
+@app.command()
+def verify(
+    results: Results,
+    sample: Annotated[int, typer.Option(min=0, max=MAX_DRAWN, help="Number of final designs to score again.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the sample.")] = 0,
+    json: Json = False,
+) -> None:
+    """Check a submission: counts, digests, trajectories, and the losses of a sample of its designs."""
+    from dataclasses import asdict
+
+    from matgym.benchmark.audit import audit
+
+    found = audit(results, sample=sample, seed=seed)
+    skipped = f"; tasks of users were not scored: {', '.join(found.skipped)}" if found.skipped else ""
+    counts = f"{found.searches} searches checked, {found.scored} final designs scored again"
+    lines = [f"{counts}, {len(found.findings)} disagreements{skipped}"]
+    rows = [asdict(each) for each in found.findings]
+    print_result(asdict(found), *([("What does not agree", rows)] if rows else []), lines=lines, json=json)
+    if rows:
+        raise typer.Exit(1)
 
 
 @app.command()

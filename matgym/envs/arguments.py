@@ -135,7 +135,9 @@ def there_are(names: Sequence[str]) -> str:
     return f"there are {', '.join(names)}" if names else "there are none here"
 
 
-def checked_option(name: str, value: Any, count: int, width: int | None = None, parts: str = "") -> FloatArray:
+def checked_option(
+    name: str, value: Any, count: int, width: int | None = None, parts: str = "", *, finite: bool = True
+) -> FloatArray:
     """Return the values of an option of `reset` for each of `count` episodes.
 
     Args:
@@ -145,6 +147,7 @@ def checked_option(name: str, value: Any, count: int, width: int | None = None, 
         count: number of episodes that begin.
         width: number of numbers in a value; None if a value is a single number.
         parts: meaning of the numbers, for messages.
+        finite: whether numbers must be finite.
 
     Returns:
         (count,) or (count, width) numbers.
@@ -161,7 +164,7 @@ def checked_option(name: str, value: Any, count: int, width: int | None = None, 
         raise ConfigurationError(
             f"{name}={value!r} has shape {given.shape}; it must be {_numbers(width)} for each episode{parts}"
         )
-    if not np.isfinite(given).all():
+    if finite and not np.isfinite(given).all():
         raise ConfigurationError(f"{name}={value!r} must be finite")
     return np.broadcast_to(given, shape)
 

@@ -8,7 +8,9 @@ from gymnasium import spaces
 from typing_extensions import override
 
 from matgym.envs.builders import Builder, Graph
+from matgym.errors import ConfigurationError
 from matgym.structures import Species
+from matgym.tasks import Designs
 from matgym.tasks.any_tube import HEAD, KINDS, STRAINS, AnyTube
 from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray, SpeciesArray
 
@@ -32,6 +34,7 @@ class Assembly(Builder):
     """
 
     designs: SpeciesArray
+    action_space: spaces.Discrete
     masked = True
 
     def __init__(self, space: AnyTube, size: int) -> None:
@@ -39,7 +42,7 @@ class Assembly(Builder):
         given = space.given
         self.designs = np.zeros((size, space.width), dtype=np.uint8)
         self.chosen = np.full(size, given)
-        self.strained, self.stopped = np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
+        self.strained, self.stopped = np.zeros(size, dtype=np.bool_), np.zeros(size, dtype=np.bool_)
         lattices = 0 if given else len(space.lattices)
         self.stop = len(KINDS) * space.sites
         self.action_space = spaces.Discrete(self.stop + 1 + len(STRAINS) - 1 + lattices)
@@ -88,16 +91,37 @@ class Assembly(Builder):
         lattices = allowed & (further >= len(STRAINS))
         self.designs[which[lattices], 0] = further[lattices] - len(STRAINS)
         self.chosen[which[lattices]] = True
-        self.stopped[which[self._placed(which) == self.space.edits]] = True
+        full = (self.designs[which, HEAD:] != Species.C12).sum(axis=1) == self.space.edits
+        self.stopped[which[full]] = True
         return self.stopped[rows], allowed
 
-    def _placed(self, rows: IntArray | slice) -> IntArray:
-        return np.asarray((self.designs[rows, HEAD:] != Species.C12).sum(axis=1))
+    def placed(self, row: int) -> int:
+        """Return the number of atoms that were placed on a design."""
+        return int((self.designs[row, HEAD:] != Species.C12).sum())
+
+    @override
+    def plan(self, designs: Designs) -> IntArray:
+        """Return (B, most_steps) actions that make B designs; those after the end stop.
+
+        B and N atoms are placed in turn, so that each has a partner before the atoms are used up.
+        """
+        if self.given:
+            raise ConfigurationError("a plan chooses its tube: give tube='chosen'")
+        actions = np.full((len(designs), self.most_steps), self.stop)
+        for row, design in zip(actions, designs, strict=True):
+            sites = [np.flatnonzero(design[HEAD:] == code) for code in KINDS]
+            boron, nitrogen = sites[:2]
+            turns = np.stack([boron, self.space.sites + nitrogen], axis=1).ravel()
+            others = [kind * self.space.sites + sites[kind] for kind in range(2, len(KINDS))]
+            strained = [self.stop + int(design[1])] if design[1] else []
+            made = np.concatenate([[self.stop + len(STRAINS) + int(design[0])], strained, turns, *others])
+            row[: len(made)] = made
+        return actions
 
     @override
     def masks(self) -> BoolArray:
         if self._masks is None:
-            masks = np.zeros((self.size, int(self.action_space.n)), dtype=bool)
+            masks: BoolArray = np.zeros((self.size, int(self.action_space.n)), dtype=np.bool_)
             masks[:, : self.stop] = self._placeable(slice(None)).reshape(self.size, -1)
             counts = self.space.counts(self.designs)
             masks[:, self.stop] = self.chosen & (counts[:, 0] == counts[:, 1])
@@ -151,7 +175,7 @@ class Assembly(Builder):
         diameter = np.array([_SCALES[0] * each.diameter_nm for each in lattices])
         length = np.array([_SCALES[2] * each.length_angstrom / 10.0 for each in lattices])
         columns = diameter, 0.5 + 0.5 * np.cos(6.0 * angle), length, self.space.n_sites / self.space.sites
-        return np.clip(np.stack(columns, axis=1), 0.0, 1.0)
+        return np.asarray(np.clip(np.stack(columns, axis=1), 0.0, 1.0))
 
     @override
     def graph(self, rows: IntArray | slice) -> Graph:

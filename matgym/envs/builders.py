@@ -61,8 +61,8 @@ class Builder(ABC):
         """The largest number of actions of a design, if none is forbidden."""
         return self.steps
 
-    def begin(self, rows: IntArray, generators: Sequence[np.random.Generator]) -> None:
-        """Draw what is given of new designs in (k,) rows, before their targets are drawn: nothing by default."""
+    def begin(self, rows: IntArray, generators: Sequence[np.random.Generator]) -> None:  # noqa: B027  # by default nothing is given
+        """Draw what is given of new designs in (k,) rows, before their targets are drawn."""
 
     @abstractmethod
     def clear(self, rows: IntArray, targets: FloatArray, generators: Sequence[np.random.Generator]) -> None:
@@ -79,6 +79,22 @@ class Builder(ABC):
     @abstractmethod
     def look(self, rows: IntArray | slice) -> Float32Array:
         """Return (rows, width) observations of the unfinished designs."""
+
+    def provisional(self, rows: IntArray) -> Designs:
+        """Return (k, width) designs that stand for the unfinished ones in (k,) rows when models predict them.
+
+        Here these are the designs as they are.
+        """
+        return self.designs[rows]
+
+    def plan(self, designs: Designs) -> IntArray:
+        """Return (B, steps) actions that make B designs of the space from the empty design.
+
+        Raises:
+            ConfigurationError: if actions are points, or episodes do not begin with the empty design.
+        """
+        del designs
+        raise ConfigurationError("a design that is made in one step, as a point, has no plan of discrete actions")
 
     def masks(self) -> BoolArray:
         """Return (B, n_actions) which actions are allowed, read-only; all actions of a finished design."""
@@ -153,6 +169,17 @@ class Placement(Builder):
         return Graph(space.decode(self.designs[rows]), allowed, np.concatenate(shares, axis=1), space.between_leads)
 
     @override
+    def plan(self, designs: Designs) -> IntArray:
+        if self.initial is not None:
+            raise ConfigurationError("a plan begins with the empty design: leave out initial_designs")
+        edits = self.space.edits
+        sites = designs[:, : edits.n_sites]
+        wanted = [sites == code for code in edits.species]
+        if self.space.turns:
+            wanted.append(designs[:, edits.n_sites :] != 0)
+        return np.nonzero(np.concatenate(wanted, axis=1))[1].reshape(len(designs), self.steps)
+
+    @override
     def masks(self) -> BoolArray:
         if self._masks is None:
             self._masks = self.space.edits.mask(self.designs, self.remaining)
@@ -208,6 +235,21 @@ class Choosing(Builder):
         open_ = np.flatnonzero(place < self.steps)
         seen[open_, self.width - self.steps + place[open_]] = 1.0
         return seen
+
+    @override
+    def provisional(self, rows: IntArray) -> Designs:
+        """Return the designs with the middle one of the allowed values for each choice that is open."""
+        designs = self.designs[rows]
+        for place in range(int(self.place[rows].min(initial=self.steps)), self.steps):
+            allowed = self.space.allowed(designs, place)
+            middle = (allowed.sum(axis=1) - 1) // 2
+            values = (allowed.cumsum(axis=1) <= middle[:, None]).sum(axis=1)
+            designs[:, place] = np.where(self.place[rows] > place, designs[:, place], values)
+        return designs
+
+    @override
+    def plan(self, designs: Designs) -> IntArray:
+        return np.asarray(designs)
 
     @override
     def masks(self) -> BoolArray:

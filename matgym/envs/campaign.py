@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 from matgym.envs.arguments import require_room
 from matgym.envs.batch import ALL, Episodes, Rows
+from matgym.envs.rewards import RewardType, Withheld
 from matgym.errors import require_counts
 from matgym.registration import CAMPAIGN_STEPS
 from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
@@ -50,7 +51,9 @@ class Campaign(Episodes):
     render_modes = ("rgb_array",)
     time_limit = CAMPAIGN_STEPS
 
-    def __init__(self, size: int, inputs: int, experiments: int, facts: tuple[str, ...]) -> None:
+    def __init__(
+        self, size: int, inputs: int, experiments: int, facts: tuple[str, ...], reward_type: RewardType | None
+    ) -> None:
         """Prepare campaigns.
 
         Args:
@@ -58,6 +61,7 @@ class Campaign(Episodes):
             inputs: d, the number of inputs of an experiment.
             experiments: the budget.
             facts: names in `info["objectives"]` besides the score and the best score.
+            reward_type: when campaigns are rewarded; None for "dense".
 
         Raises:
             ConfigurationError: if the budget is empty.
@@ -72,6 +76,7 @@ class Campaign(Episodes):
         self.best = np.zeros(size)
         self._deviates = np.zeros((size, experiments))
         self._last = {name: np.zeros(size) for name in ("score", *facts)}
+        self._withheld = Withheld(size) if reward_type == "sparse" else None
 
     @abstractmethod
     def carry_out(self, actions: FloatArray, deviates: FloatArray, rows: Rows) -> tuple[FloatArray, FloatArray, Info]:
@@ -92,6 +97,8 @@ class Campaign(Episodes):
         self.history[rows], self.done[rows], self.best[rows] = 0.0, 0, 0.0
         for values in self._last.values():
             values[rows] = 0.0
+        if self._withheld is not None:
+            self._withheld.restart(rows)
         for row, rng in zip(rows, generators, strict=True):
             self._deviates[row] = rng.standard_normal(self.experiments)
 
@@ -110,7 +117,8 @@ class Campaign(Episodes):
             self._last[name][which] = values
         better = np.maximum(self.best[which], score)
         reward, self.best[which] = np.clip(better - self.best[which], -1.0, 1.0), better
-        return reward, self.done[which] >= self.experiments
+        over = self.done[which] >= self.experiments
+        return reward if self._withheld is None else self._withheld.pay(rows, reward, over), over
 
     def observe(self, rows: Rows = ALL) -> Float32Array:
         """Return (rows, (d + 1) experiments + 1) float32 in [-1, 1]."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from matgym.envs.arguments import given_alone
 from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, OnForbidden, Variant
+from matgym.envs.rewards import RewardType
 from matgym.errors import ConfigurationError
 from matgym.registration import CHIRALITY_STEPS
 from matgym.tasks import DesignTask, Direction, RewardFunction, chirality_task
@@ -20,7 +21,7 @@ class NanotubeChirality(DesignEpisodes):
     0.01 to 0.1 eV, with a sign that depends on n - m. A unit cell is 0.25 to 8.6 nm long. Level of physics:
     curvature-corrected π tight binding (`matgym.physics.PiElectrons`); a table holds the gap of all 15,708 tubes, so
     that looking up the best tube is the cheapest method. This environment is a good start, because every answer can be
-    checked by hand.
+    checked by hand. There is one level.
 
     ## Action Space
     `Discrete(21)`: the value of the next choice; `action_masks()` and `info["action_mask"]` give the allowed values.
@@ -68,6 +69,9 @@ class NanotubeChirality(DesignEpisodes):
     - `on_forbidden`: what happens after a forbidden action. "resample" (default) draws an allowed action instead.
       "penalty" leaves the design unchanged and gives a reward of -0.1; the goal variant does not have it. "terminate"
       ends the episode with reward 0.
+    - `reward_type`: "sparse" (default), the reward above; or "dense": in each step the change of the reward that the
+      unfinished design would get, so that the return is the same. Open choices count as the middle one of the allowed
+      values. The goal variant has no dense rewards.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History
@@ -88,6 +92,7 @@ class NanotubeChirality(DesignEpisodes):
         task: DesignTask | None = None,
         variant: Variant = "plain",
         on_forbidden: OnForbidden | None = None,
+        reward_type: RewardType | None = None,
     ) -> None:
         if task is not None:
             given = {"model": model, "margins": margins, "direction": direction, "values": values, "reward": reward}
@@ -104,7 +109,7 @@ class NanotubeChirality(DesignEpisodes):
                 values=values,
                 reward=reward,
             )
-        super().__init__(size, task=task, variant=variant, on_forbidden=on_forbidden)
+        super().__init__(size, task=task, variant=variant, on_forbidden=on_forbidden, reward_type=reward_type)
 
 
 class NanotubeChiralityEnv(DesignEnv):

@@ -12,9 +12,10 @@ from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
 from matgym.envs.builders import Builder, Choosing, make_builder
 from matgym.envs.honeycomb_observation import honeycomb_space, observe_honeycomb
 from matgym.envs.initial_designs import InitialDesigns
+from matgym.envs.rewards import Changes, RewardType, require_dense
 from matgym.errors import ConfigurationError
 from matgym.structures import Nanotube
-from matgym.tasks import DesignTask, Scores
+from matgym.tasks import Designs, DesignTask, Scores
 from matgym.tasks.instances import instance as instance_of
 from matgym.tasks.objective import Direction, scale_settings
 from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
@@ -121,6 +122,7 @@ class DesignEpisodes(Episodes):
         initial: InitialDesigns | None = None,
         on_forbidden: OnForbidden | None = None,
         observation: Observed | None = None,
+        reward_type: RewardType | None = None,
         builder: Builder | None = None,
     ) -> None:
         """Prepare episodes.
@@ -133,11 +135,13 @@ class DesignEpisodes(Episodes):
             initial: the initial designs; None for episodes that begin with the empty design.
             on_forbidden: the treatment of forbidden actions; see `OnForbidden`. Default: "resample".
             observation: the form of the observation of a design; see `Observed`. Default: "flat".
+            reward_type: when an episode is rewarded; see `RewardType`. Default: "sparse". With "dense" the models
+                predict each unfinished design, and the ledger counts it.
             builder: the builder of the designs. Default: that of the space; see `make_builder`.
 
         Raises:
-            ConfigurationError: if the task does not support the variant or the form of the observation, or
-                `on_forbidden` has no effect.
+            ConfigurationError: if the task does not support the variant, the form of the observation or the type of
+                reward, or `on_forbidden` has no effect.
         """
         checked_variant(variant, "goal", "multi-objective")
         names = task.target_names
@@ -168,6 +172,13 @@ class DesignEpisodes(Episodes):
             )
         self.on_forbidden: OnForbidden = on_forbidden or "resample"
         self.reward_low = -PENALTY if on_forbidden == "penalty" else 0.0
+        if variant == "goal":  # its reward depends on goals alone
+            given_alone('variant="goal"', {"reward_type": reward_type})
+        self._changes: Changes | None = None
+        if reward_type == "dense":
+            require_dense(task, self.builder, variant)
+            self.reward_low = -1.0
+            self._changes = Changes(size, len(self.reward_names) if variant == "multi-objective" else None)
         self._generators: list[np.random.Generator | None] = [None] * size  # of each episode, by `restart`
         self.options = () if not names else (names[0] if len(names) == 1 else "target",)
         self.targets: FloatArray = np.zeros(size) if len(names) == 1 else np.zeros((size, len(names)))
@@ -187,14 +198,15 @@ class DesignEpisodes(Episodes):
             size, self.builder.width + int(self.action_space.n if isinstance(self.action_space, spaces.Discrete) else 0)
         )
         self.on_honeycomb = observation == "honeycomb"
-        if self.on_honeycomb:
-            self._check_honeycomb()
+        self._check_observation()
         self.observation_space = self._make_space()
 
     # ---- spaces and observations
 
-    def _check_honeycomb(self) -> None:
-        """Raise an error if designs cannot be observed on the honeycomb."""
+    def _check_observation(self) -> None:
+        """Raise an error if designs are to be observed on the honeycomb, and cannot be."""
+        if not self.on_honeycomb:
+            return
         if self.builder.graph_shape is None:
             raise ConfigurationError(
                 "observation='honeycomb' needs atoms that are placed on sites, without turned bonds: leave it out"
@@ -232,9 +244,7 @@ class DesignEpisodes(Episodes):
         if self.on_honeycomb:
             graph = self.builder.graph(rows)
             numbers = np.concatenate([graph.numbers, self._scaled[rows]], axis=1)
-            return observe_honeycomb(
-                graph.batch, graph.allowed, numbers, open_ends=graph.open_ends, rows=graph.rows
-            )
+            return observe_honeycomb(graph.batch, graph.allowed, numbers, open_ends=graph.open_ends, rows=graph.rows)
         seen = self.builder.look(rows)
         if self._blind:
             seen = np.zeros((len(seen), 1), dtype=np.float32)
@@ -266,7 +276,7 @@ class DesignEpisodes(Episodes):
                 targets = self.task.draw_targets(generators, self.builder.designs[rows])
             else:
                 width = None if self.targets.ndim == 1 else self.targets.shape[1]
-                given = checked_option(self.options[0], given, len(rows), width)
+                given = checked_option(self.options[0], given, len(rows), width, finite=self.task.finite_targets)
                 targets = self.task.checked_targets(given, len(rows))
             self.targets[rows] = targets
             self._scaled[rows] = self.task.scaled_targets(targets)
@@ -277,6 +287,8 @@ class DesignEpisodes(Episodes):
             values[rows] = 0.0
         for name, values in self._told.items():
             values[rows] = name == "allowed"
+        if self._changes is not None:
+            self._changes.restart(rows)
         self.builder.clear(rows, self.targets[rows], generators)
 
     @override
@@ -300,19 +312,36 @@ class DesignEpisodes(Episodes):
         if self.masked:
             actions, allowed = self.resample(actions, np.arange(self.size)[rows])
         finished, carried_out = self.builder.advance(actions, rows)
-        reward = np.zeros(
-            (len(finished), len(self.reward_names)) if self.variant == "multi-objective" else len(finished)
-        )
-        if finished.any():
-            reward[finished] = self._score(np.arange(self.size)[rows][finished])
-        if "allowed" not in self._told:
-            return reward, finished
-        self._told["allowed"][rows] = allowed & carried_out
         ended = ~carried_out  # an allowed action that cannot be carried out: no edit is left
         if self.on_forbidden == "penalty":
             ended &= allowed
+        reward = self._rewards(np.arange(self.size)[rows], finished, carried_out, ended)
+        if "allowed" in self._told:
+            self._told["allowed"][rows] = allowed & carried_out
+        if self.on_forbidden == "penalty":
             reward[~allowed] = -PENALTY
         return reward, finished | ended
+
+    def _rewards(self, rows: IntArray, finished: BoolArray, carried_out: BoolArray, ended: BoolArray) -> FloatArray:
+        """Return the rewards of a step of (k,) rows.
+
+        Args:
+            rows: indices of the episodes.
+            finished: (k,) whether the design is finished.
+            carried_out: (k,) whether the action was carried out.
+            ended: (k,) whether the episode ended without a finished design, which is worth 0.
+        """
+        parts = (len(self.reward_names),) if self.variant == "multi-objective" else ()
+        worth = np.zeros((len(rows), *parts))
+        if finished.any():
+            worth[finished] = self._score(rows[finished], self.builder.designs[rows[finished]])
+        if self._changes is None:
+            return worth
+        kept, moved = ~carried_out & ~ended & ~finished, carried_out & ~finished
+        worth[kept] = self._changes.present(rows[kept])
+        if moved.any():
+            worth[moved] = self._score(rows[moved], self.builder.provisional(rows[moved]))
+        return self._changes.of(rows, worth)
 
     def resample(self, actions: IntArray, rows: IntArray) -> tuple[IntArray, BoolArray]:
         """Return (k,) actions, forbidden ones resampled if `on_forbidden` says so, and (k,) which were allowed."""
@@ -327,13 +356,13 @@ class DesignEpisodes(Episodes):
                 actions[place] = free[rng.integers(len(free))]
         return actions, allowed
 
-    def _score(self, rows: IntArray) -> FloatArray:
-        """Return the rewards of the finished designs in (k,) rows, and record their properties."""
-        task, vector = self.task, self.variant == "multi-objective"
-        return self._recorded(rows, task.score(self.builder.designs[rows], self.targets[rows], components=vector))
+    def _score(self, rows: IntArray, designs: Designs) -> FloatArray:
+        """Return the rewards of the designs of (k,) rows, and record their properties."""
+        vector = self.variant == "multi-objective"
+        return self._recorded(rows, self.task.score(designs, self.targets[rows], components=vector))
 
     def _recorded(self, rows: IntArray, scores: Scores) -> FloatArray:
-        """Record the scores of the finished designs in (k,) rows, and return their rewards."""
+        """Record the scores of designs in (k,) rows, and return their rewards."""
         task = self.task
         for name, values in scores.predictions.values.items():
             self._objectives[name][rows] = values

@@ -6,6 +6,7 @@ from typing import Any
 from matgym.envs.arguments import Index, require_sites
 from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Observed, OnForbidden, Variant, made_task
 from matgym.envs.initial_designs import InitialDesigns
+from matgym.envs.rewards import RewardType
 from matgym.models import Level, Model
 from matgym.registration import DOPING_STEPS
 from matgym.structures import tube_lattice
@@ -86,6 +87,9 @@ class NanotubeDoping(DesignEpisodes):
       ends the episode with reward 0.
     - `observation`: "flat" (default), the table above; or "honeycomb", a dictionary with the graph of the tube, for
       policies that take tubes of any lattices: see `matgym.envs.honeycomb_observation`.
+    - `reward_type`: "sparse" (default), the reward above; or "dense": in each step the change of the reward that the
+      unfinished design would get, so that the return is the same. The model then predicts 16 designs an episode instead
+      of one. The goal variant has no dense rewards, nor has "doping-easy", whose table holds finished designs only.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History
@@ -117,6 +121,7 @@ class NanotubeDoping(DesignEpisodes):
         variant: Variant = "plain",
         on_forbidden: OnForbidden | None = None,
         observation: Observed | None = None,
+        reward_type: RewardType | None = None,
     ) -> None:
         vector = variant == "multi-objective"
 
@@ -137,7 +142,13 @@ class NanotubeDoping(DesignEpisodes):
         task = made_task(task, instance, names, tube, settings, scale, make, usual=usual, by_default=False, **more)
         initial = InitialDesigns.of(task, initial_designs, removed)
         super().__init__(
-            size, task=task, variant=variant, initial=initial, on_forbidden=on_forbidden, observation=observation
+            size,
+            task=task,
+            variant=variant,
+            initial=initial,
+            on_forbidden=on_forbidden,
+            observation=observation,
+            reward_type=reward_type,
         )
 
 

@@ -8,6 +8,7 @@ from typing_extensions import Doc
 from matgym.envs.arguments import Count, given_alone
 from matgym.envs.batch import BatchedEnv, Rows, ScalarEnv
 from matgym.envs.campaign import EXPERIMENTS, Campaign, Drawn
+from matgym.envs.rewards import RewardType
 from matgym.errors import ConfigurationError
 from matgym.processes.campaigns.columns import Decimal
 from matgym.processes.campaigns.emulator import Emulator, Model
@@ -26,7 +27,8 @@ class ExperimentCampaign(Campaign):
     An emulator is fitted to a table of measured experiments: a Gaussian process or trees, whichever has the smaller
     validation error. It predicts the result of any experiment within the ranges of the table, and adds noise with the
     variance of the replicates in the table, or of the validation error if there are no replicates. Level of physics:
-    none; the results are as good as the emulator, whose R² `matgym experiments FILE` prints.
+    none; the results are as good as the emulator, whose R² `matgym experiments FILE` prints. There is one level: the
+    table and the budget set the difficulty.
 
     ## Action Space
     `Box(-1, 1, (d,), float32)`: the d inputs, scaled to their ranges in the table. Shares with a constant sum are
@@ -66,6 +68,7 @@ class ExperimentCampaign(Campaign):
     - `model`, `log`: settings of the emulator. Default: "best", False; see
       `matgym.processes.campaigns.emulator.emulate`.
     - `experiments`: the budget. Default: 20.
+    - `reward_type`: "dense" (default), the reward above; or "sparse": the largest true score at the last experiment.
     - `task`: an `ExperimentTask` instead of the arguments that describe the data.
     - `render_mode`: "rgb_array", the measured values, the best so far, and the actions.
 
@@ -92,6 +95,7 @@ class ExperimentCampaign(Campaign):
         model: Model | None = None,
         log: bool | None = None,
         experiments: Count = EXPERIMENTS,
+        reward_type: RewardType | None = None,
         task: ExperimentTask | None = None,
     ) -> None:
         of_data: dict[str, Any] = {
@@ -105,7 +109,7 @@ class ExperimentCampaign(Campaign):
         else:
             task = ExperimentTask.of(data, **of_data)
         self.task = task
-        super().__init__(size, len(task.data.columns), experiments, (task.data.target, "measured"))
+        super().__init__(size, len(task.data.columns), experiments, (task.data.target, "measured"), reward_type)
 
     def carry_out(self, actions: FloatArray, deviates: FloatArray, rows: Rows) -> tuple[FloatArray, FloatArray, Info]:
         """Carry out experiments by the emulator."""

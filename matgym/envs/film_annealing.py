@@ -10,12 +10,14 @@ from typing_extensions import Doc
 
 from matgym.envs.arguments import checked_option, checked_variant, given_alone, require_room
 from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
+from matgym.envs.rewards import Changes, RewardType, Withheld
 from matgym.errors import ConfigurationError
 from matgym.processes.annealing.film import COLDEST_C, HOTTEST_C, STEP_S
 from matgym.processes.annealing.films import films_of
 from matgym.processes.controls import from_actions
 from matgym.registration import RUN_STEPS
-from matgym.tasks.annealing import AnnealingReward, AnnealingTask
+from matgym.tasks.annealing import LEVELS, AnnealingReward, AnnealingTask
+from matgym.tasks.difficulty import MEDIUM, Difficulty
 from matgym.tasks.reward import Gains
 from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
 from matgym.units import CELSIUS_K
@@ -67,20 +69,23 @@ class FilmAnnealing(Episodes):
     instead of the radius, and the other numbers as planes of one value, as `CnnPolicy` of SB3 expects them.
 
     ## Rewards
-    -0.01 per kWh in each step. The last step adds tolerance(ln(radius / target), 0.2) × (1 - remaining share of the
-    defects), with tolerance(x, margin) = 1 / (1 + 9 (x / margin)²). `info["objectives"]` holds the mean radius
-    ("radius"), the remaining share of the defects ("defects"), the energy so far ("energy_kwh"), and the sum of the
-    rewards if the run ended now ("objective").
+    The change, in this step, of J = tolerance(ln(radius / target), 0.2) × (1 - remaining share of the defects) - 0.01
+    energy [kWh], with tolerance(x, margin) = 1 / (1 + 9 (x / margin)²). J is 0 at the start, so that an episode sums to
+    the final J. `info["objectives"]` holds the mean radius ("radius"), the remaining share of the defects ("defects"),
+    the energy so far ("energy_kwh"), and J ("objective").
 
     ## Starting State
     120 to 200 crystallites and particles on 4 to 12 % of the sites at 1000 °C, and a target radius from 4 to 9 lattice
-    constants. `reset(options={"target": 6.0})` sets the target, to any value between 0 and 20.
+    constants. `level` changes these ranges. `reset(options={"target": 6.0})` sets the target, to any value
+    between 0 and 20.
 
     ## Episode End
     Termination: after 30 steps. No run of fewer than 240 steps is truncated. For a `task` with more steps, also give
     `gymnasium.make` a `max_episode_steps` above them.
 
     ## Arguments
+    - `level`: "easy", films without particles, whose radius depends on the heat so far and not on its order; "medium"
+      (default); "hard", 80 to 300 crystallites, particles on 0 to 20 % of the sites, and targets from 4.5 to 12.
     - `observation`: "statistics" (default) or "image".
     - `dynamics`: "simulator" (default); "network", a recurrent network of the statistics that was trained on the
       simulator; or the file of a network of yours. Images need the simulator.
@@ -88,10 +93,12 @@ class FilmAnnealing(Episodes):
       arguments are the outcomes so far ("radius", "defects", "energy_kwh", each (B,)) and the (B,) target radii. The
       reward of a step is the change of the worth, so that an episode sums to the final worth, which
       `info["objectives"]["worth"]` holds. A NaN counts as no change, and `info["failed"]` is then true.
-    - `variant`: "multi-objective", whose components are the tolerance, the healed share (both at the end) and the
+    - `reward_type`: "dense" (default), the reward above; or "sparse": the sum of these rewards at the last step.
+    - `variant`: "multi-objective", whose components are the changes of the tolerance, of the healed share and of the
       price of energy; or "goal", whose goals are (radius, remaining share of the defects, whether the run is over),
-      scaled, and whose reward ignores energy. Neither can be combined with `reward`, nor "goal" with images.
-    - `task`: an `AnnealingTask` instead of `reward`, for example with another number of steps.
+      scaled, and whose reward ignores energy and comes at the end. Neither can be combined with `reward`, nor "goal"
+      with images or with `reward_type`.
+    - `task`: an `AnnealingTask` instead of `level` and `reward`, for example with another number of steps.
     - `render_mode`: "rgb_array", the film, or the mean crystallite with a network of statistics, and the course of the
       run.
 
@@ -111,18 +118,26 @@ class FilmAnnealing(Episodes):
         self,
         size: int,
         *,
+        level: Difficulty | None = None,
         observation: str = "statistics",
         dynamics: "SequenceSurrogate | Annotated[str, Doc(DYNAMICS_NAME)]" = "simulator",
         reward: AnnealingReward | None = None,
+        reward_type: RewardType | None = None,
         variant: str = "plain",
         task: AnnealingTask | None = None,
     ) -> None:
         if observation not in OBSERVATIONS:
             raise ConfigurationError(f"observation={observation!r} is unknown; there are {' and '.join(OBSERVATIONS)}")
         if task is not None:
-            given_alone("task", {"reward": reward})
-        self.size, self.observation, self.task = size, observation, task or AnnealingTask(reward=reward)
+            given_alone("task", {"level": level, "reward": reward})
+        self.size, self.observation = size, observation
+        self.task = task or AnnealingTask(reward=reward, **LEVELS[level or MEDIUM])
         self.variant = checked_variant(variant, "goal", "multi-objective")
+        if variant == "goal":
+            given_alone('variant="goal"', {"reward_type": reward_type})
+        components = len(self.reward_names) if variant == "multi-objective" else None
+        self._changes = Changes(size, components)
+        self._withheld = Withheld(size, components) if reward_type == "sparse" else None
         if self.task.reward is not None and variant != "plain":
             raise ConfigurationError(f"a reward function has no effect in the {variant} variant: leave it out")
         self._gains = None if self.task.reward is None else Gains(size, self.task.reward, self.task.ledger)
@@ -158,6 +173,9 @@ class FilmAnnealing(Episodes):
         self.targets[rows] = targets
         if self._gains is not None:
             self._gains.restart(rows)
+        self._changes.restart(rows)
+        if self._withheld is not None:
+            self._withheld.restart(rows)
         self.elapsed[rows], self._set_c[rows] = 0, self.task.start_c
 
     def info(self) -> Info:
@@ -176,27 +194,26 @@ class FilmAnnealing(Episodes):
 
     def step(self, actions: FloatArray, rows: Rows = ALL) -> tuple[FloatArray, BoolArray]:
         """Hold set points for two minutes."""
-        before = self.films.state.energy_kwh[rows]
         with self.task.ledger.charge(self.films.charged, len(actions)):
             set_c = from_actions(actions, COLDEST_C, HOTTEST_C)[:, 0]
             self.films.hold(set_c + CELSIUS_K, rows)
         self._set_c[rows] = set_c
         self.elapsed[rows] += 1
-        terminated = self.elapsed[rows] >= self.task.steps
+        over, reward = self.elapsed[rows] >= self.task.steps, self._rewards(rows)
+        return reward if self._withheld is None else self._withheld.pay(rows, reward, over), over
+
+    def _rewards(self, rows: Rows) -> FloatArray:
+        """Return the (k,) or (k, 3) rewards of a step that the films of rows have made."""
+        if self.variant == "goal":
+            return np.asarray(self.compute_reward(self._achieved(rows), self._desired(rows), None))
         measures, energy, targets = self.films.measures[rows], self.films.state.energy_kwh[rows], self.targets[rows]
         if self._gains is not None:
             outcomes = {"radius": measures[:, 0].copy(), "defects": measures[:, 1].copy(), "energy_kwh": energy.copy()}
-            return self._gains.step(rows, outcomes, targets), terminated
-        reward = -self.task.per_kwh * (energy - before)
+            return self._gains.step(rows, outcomes, targets)
         if self.variant == "multi-objective":
-            ends = np.stack([self.task.met(measures, targets), 1.0 - measures[:, 1]], axis=1) * terminated[:, None]
-            reward = np.concatenate([ends, reward[:, None]], axis=1)
-        elif self.variant == "goal":
-            reward = self.compute_reward(self._achieved(rows), self._desired(rows), None)
-        else:
-            worth = self.task.objective(measures, energy, targets) + self.task.per_kwh * energy
-            reward[terminated] += worth[terminated]
-        return reward, terminated
+            parts = (self.task.met(measures, targets), 1.0 - measures[:, 1], -self.task.per_kwh * energy)
+            return self._changes.of(rows, np.stack(parts, axis=1))
+        return self._changes.of(rows, self.task.objective(measures, energy, targets))
 
     def _achieved(self, rows: Rows = ALL) -> Float32Array:
         """Return (rows, 3) achieved goals: scaled radius, scaled share of defects, and 1 (run over) or -1."""

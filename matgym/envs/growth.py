@@ -9,12 +9,14 @@ from gymnasium import spaces
 
 from matgym.envs.arguments import Count, SurrogateName, checked_option, checked_variant, given_alone, require_room
 from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
+from matgym.envs.rewards import RewardType, Withheld
 from matgym.errors import ConfigurationError
 from matgym.processes.growth.furnace import Reactor, State
 from matgym.processes.growth.recipe import LIMITS, scaled_controls
 from matgym.processes.growth.runs import OUTCOMES
 from matgym.registration import RUN_STEPS
-from matgym.tasks.growth import GrowthReward, GrowthTask
+from matgym.tasks.difficulty import MEDIUM, Difficulty
+from matgym.tasks.growth import VARIATIONS, GrowthReward, GrowthTask
 from matgym.tasks.reward import Gains
 from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
 from matgym.units import CELSIUS_K, ROOM_K
@@ -92,8 +94,8 @@ class CVDGrowth(Episodes):
 
     ## Arguments
     - `minutes`: length of a run. Default: 30.
-    - `randomised`: whether each run has another reactor. Default: True. Otherwise every run has the reactor of the
-      measured kinetics.
+    - `level`: "easy", every run has the reactor of the measured kinetics; "medium" (default), each run has another
+      one; "hard", reactors differ so much that no schedule is good for all; see `matgym.tasks.growth.VARIATIONS`.
     - `model`: predicts J: "oracle" (default), the kinetic model; "cvd-growth", a recurrent network; or a file of yours.
     - `reward`: a function that returns the worth of a run so far, in [0, 1], instead of J. Its arguments are the
       outcomes so far ("yield_um", "disorder", "amorphous", "energy_kwh", each (B,)) and the (B, t, 4) controls of the
@@ -102,7 +104,8 @@ class CVDGrowth(Episodes):
       true.
     - `variant`: "multi-objective". The reward has the components yield, disorder and energy, whose sum is the plain
       reward. It cannot be combined with `reward` or with another `model` than "oracle".
-    - `task`: a `GrowthTask` instead of `minutes`, `randomised`, `model` and `reward`.
+    - `reward_type`: "dense" (default), the reward above; or "sparse": the sum of these rewards at the last minute.
+    - `task`: a `GrowthTask` instead of `minutes`, `level`, `model` and `reward`.
     - `render_mode`: "rgb_array", the furnace with its tubes, and the course of temperature, height and gases.
 
     ## Version History
@@ -123,13 +126,14 @@ class CVDGrowth(Episodes):
         size: int,
         *,
         minutes: Count | None = None,
-        randomised: bool | None = None,
+        level: Difficulty | None = None,
         model: "SequenceSurrogate | SurrogateName | None" = None,
         reward: GrowthReward | None = None,
+        reward_type: RewardType | None = None,
         variant: str = "plain",
         task: GrowthTask | None = None,
     ) -> None:
-        self.size, self.task = size, growth_task(minutes, randomised, model, reward, task)
+        self.size, self.task = size, growth_task(minutes, level, model, reward, task)
         self.variant, self.steps = checked_variant(variant, "multi-objective"), self.task.minutes
         require_room(size, 5 * (self.task.minutes + 1))
         self._surrogate = self.task.surrogate
@@ -153,6 +157,9 @@ class CVDGrowth(Episodes):
         if self.task.reward is not None:
             self._gains = Gains(size, self.task.reward, self.task.ledger)
             self._controls = np.zeros((size, self.task.minutes, len(LIMITS)))
+        self._withheld: Withheld | None = None
+        if reward_type == "sparse":
+            self._withheld = Withheld(size, len(self.reward_names) if variant == "multi-objective" else None)
         self._noise = np.zeros((size, self.task.minutes + 1, 5))  # of a whole run, drawn at its start
 
     def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], options: Mapping[str, Any]) -> None:
@@ -171,6 +178,8 @@ class CVDGrowth(Episodes):
             self._surrogate.forget(self._memory, rows, reactors)
         if self._gains is not None:
             self._gains.restart(rows)
+        if self._withheld is not None:
+            self._withheld.restart(rows)
         self.minute[rows] = 0
         self._shorter[rows] = 0.0
         self._actions[rows] = -1.0
@@ -179,6 +188,12 @@ class CVDGrowth(Episodes):
 
     def step(self, actions: FloatArray, rows: Rows = ALL) -> tuple[FloatArray, BoolArray]:
         """Hold controls for one minute."""
+        reward = self._held(actions, rows)
+        over = self.minute[rows] >= self.task.minutes
+        return reward if self._withheld is None else self._withheld.pay(rows, reward, over), over
+
+    def _held(self, actions: FloatArray, rows: Rows) -> FloatArray:
+        """Hold controls for one minute, and return the (k,) or (k, 3) rewards of this minute."""
         whole = isinstance(rows, slice)
         before, reactor = self.state, self.reactor
         if not whole:
@@ -204,7 +219,7 @@ class CVDGrowth(Episodes):
         if self._gains is not None:
             task = self.task
             outcomes = task.outcomes(after, reactor) if predicted is None else task.predicted_outcomes(predicted)
-            return self._gained(self._gains, outcomes, controls, rows), self.minute[rows] >= task.minutes
+            return self._gained(self._gains, outcomes, controls, rows)
         # The kinetics change J by less than the scale in a minute. A network may exceed it; later minutes add the rest.
         gained = np.clip(counted - self._counted[rows], -REWARD_SCALE, REWARD_SCALE)
         self._counted[rows] += gained
@@ -213,7 +228,7 @@ class CVDGrowth(Episodes):
             parts = self.task.parts(after, reactor)
             reward = (parts - self._parts[rows]) / REWARD_SCALE
             self._parts[rows] = parts
-        return reward, self.minute[rows] >= self.task.minutes
+        return np.asarray(reward)
 
     def _gained(self, gains: Gains, outcomes: Mapping[str, FloatArray], controls: FloatArray, rows: Rows) -> FloatArray:
         """Return (k,) changes, in the last minute, of the worth of runs by the user's reward function."""
@@ -304,7 +319,7 @@ class CVDGrowthVectorEnv(BatchedEnv):  # noqa: D101  # likewise
 
 def growth_task(
     minutes: int | None,
-    randomised: bool | None,
+    level: Difficulty | None,
     model: "SequenceSurrogate | str | None",
     reward: GrowthReward | None,
     task: GrowthTask | None,
@@ -315,12 +330,11 @@ def growth_task(
         ConfigurationError: if a task and arguments that have no effect with it are given.
     """
     if task is not None:
-        given = {"minutes": minutes, "randomised": randomised is not None, "model": model, "reward": reward}
-        given_alone("task", given)
+        given_alone("task", {"minutes": minutes, "level": level, "model": model, "reward": reward})
         return task
     return GrowthTask(
         minutes=GrowthTask.minutes if minutes is None else minutes,
-        variation=None if randomised is False else GrowthTask.variation,
+        variation=VARIATIONS[level or MEDIUM],
         model=GrowthTask.model if model is None else model,
         reward=reward,
     )

@@ -7,6 +7,7 @@ import numpy as np
 
 from matgym.envs.arguments import Index, given_alone, require_sites
 from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Observed, OnForbidden, Variant, made_task
+from matgym.envs.rewards import RewardType
 from matgym.errors import ConfigurationError
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PristinePhonons
 from matgym.registration import ISOTOPE_STEPS
@@ -75,6 +76,9 @@ class NanotubeIsotopes(DesignEpisodes):
       ends the episode with reward 0. For rings, where every action is allowed, this argument raises an error.
     - `observation`: "flat" (default), the table above; or "honeycomb", a dictionary with the graph of the tube, for
       policies that take tubes of any lattices: see `matgym.envs.honeycomb_observation`. It needs a budget.
+    - `reward_type`: "sparse" (default), the reward above; or "dense": in each step the change of the reward that the
+      unfinished design would get, so that the return is the same. Rings that are not chosen yet count as 12C. The goal
+      variant has no dense rewards, nor has "isotope-sites", whose table holds finished designs only.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History
@@ -101,6 +105,7 @@ class NanotubeIsotopes(DesignEpisodes):
         variant: Variant = "plain",
         on_forbidden: OnForbidden | None = None,
         observation: Observed | None = None,
+        reward_type: RewardType | None = None,
     ) -> None:
         more = {"direction": "target"} if variant == "goal" else {}
 
@@ -123,7 +128,10 @@ class NanotubeIsotopes(DesignEpisodes):
         scale = {"direction": direction, "targets": targets, "values": values, "margin": margin}
         names = ("isotope-rings", "isotope-sites")
         task = made_task(task, instance, names, tube, settings, scale, make, usual=usual, by_default=True, **more)
-        super().__init__(size, task=task, variant=variant, on_forbidden=on_forbidden, observation=observation)
+        super().__init__(
+            size, task=task, variant=variant, on_forbidden=on_forbidden, observation=observation,
+            reward_type=reward_type,
+        )  # fmt: skip
 
 
 def conductances(n: int) -> Scale:

@@ -9,9 +9,10 @@ from typing_extensions import override
 from matgym.envs.arguments import checked_option, given_alone
 from matgym.envs.assembly import Assembly
 from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Observed, OnForbidden, Variant
-from matgym.errors import ConfigurationError, is_whole
+from matgym.envs.rewards import RewardType
+from matgym.errors import ConfigurationError
 from matgym.registration import NANOTUBE_DESIGN_STEPS
-from matgym.structures import TubeLattice, tube_lattice
+from matgym.structures import tube_lattice
 from matgym.tasks import BriefTask, Estimate, Scores
 from matgym.tasks.brief import LevelName, brief_task
 from matgym.typing import FloatArray, Info, IntArray
@@ -27,7 +28,7 @@ class NanotubeDesign(DesignEpisodes):
     Level of physics: ridge regressions on pairs of atoms predict conductance (trained on exact phonon transmission by a
     classical potential), modulus and formation energy (the same potential, relaxed); R² is 0.985 and more within tubes
     of chiralities that they did not see. The physics that they were trained on verifies designs. The diameter is
-    computed.
+    computed from the lattice and the strain.
     What makes it hard: atoms act on several properties at once, briefs are rare, and tubes differ. Each brief is drawn
     about the properties of a random design, its anchor, so that a design meets it, and its ranges are as narrow as the
     level says:
@@ -40,21 +41,29 @@ class NanotubeDesign(DesignEpisodes):
     | extreme | 560   | 200   | 4                | none of a million                |
 
     Three briefs in ten bound one property on one side, beyond most of the designs. At level extreme, anchors are
-    designs that were improved away from random ones.
+    designs that were improved away from random ones. On a given tube 0.1 % of random designs meet a brief of level
+    hard: its bands are at the errors of the surrogates.
 
     ## Action Space
-    `Discrete(4 S + 4 + L)` for S sites and L tubes: action `k S + site` places kind k (0 B, 1 N, 2 vacancy, 3 14C) on a
-    site; then follow stop, strains of 1, 2 and 3 %, and the choice of each tube, which comes first. With
-    `tube="given"` the choices of tubes are left out. `action_masks()` and `info["action_mask"]` give the allowed
-    actions. B and N atoms are allowed as long as the other kind can follow; the tube ends with the last atom.
+    `Discrete(664)` at level easy, `Discrete(4 S + 4 + L)` for S sites and L tubes: action `k S + site` places kind k (0
+    B, 1 N, 2 vacancy, 3 14C) on a site; then follow stop, strains of 1, 2 and 3 %, and the choice of each tube, which
+    comes first. With `tube="given"` the choices of tubes are left out. `action_masks()` and `info["action_mask"]` give
+    the allowed actions. B and N atoms are allowed as long as the other kind can follow; the last atom ends the episode.
 
     ## Observation Space
     With `observation="honeycomb"`, the graph of the tube: see `matgym.envs.honeycomb_observation`; `HoneycombPolicy`
-    reads it. By default `Box(-1, 1, float32)`: 4 S entries, 1 where a site holds each kind; four numbers of the tube:
-    half its diameter (nm), its chiral angle as (1 + cos 6θ)/2, a quarter of its length (nm), its share of S sites;
-    four entries of the strain, one-hot; whether a tube and a strain were chosen, the share of all atoms that are
-    placed and that of each kind; then the brief: least and largest value of each property, scaled over its range, -1
-    and 1 where nothing is asked.
+    reads it. By default, and at level easy, `Box(-1, 1, (663,), float32)`:
+
+    | Num     | Observation                                                         | Min | Max |
+    |---------|---------------------------------------------------------------------|-----|-----|
+    | 0–639   | 1 where a site holds each kind: 160 sites for B, N, vacancies, 14C  | 0   | 1   |
+    | 640–643 | diameter / 2 nm, (1 + cos 6θ)/2, length / 4 nm, sites / 160         | 0   | 1   |
+    | 644–647 | strain of 0, 1, 2, 3 %, one-hot                                     | 0   | 1   |
+    | 648–649 | whether a tube, whether a strain was chosen                         | 0   | 1   |
+    | 650–654 | share of the atoms that are placed, of all and of each kind         | 0   | 1   |
+    | 655–662 | least and largest value of each property, scaled over its range     | -1  | 1   |
+
+    What a brief does not ask is observed as the whole range, -1 and 1.
 
     ## Rewards
     The reward is 0 until the tube is finished, and then the mean over the properties that the brief asks for of
@@ -81,6 +90,9 @@ class NanotubeDesign(DesignEpisodes):
     - `briefs`: seed of the anchors. Default: 0. Another seed gives briefs about other designs, for tests.
     - `task`: a task of your own instead of the arguments above; see `matgym.tasks.brief_task`.
     - `observation`: "flat" (default) or "honeycomb".
+    - `reward_type`: "sparse" (default), the reward above; or "dense": in each step the change of the reward that the
+      unfinished tube would get, so that the return is the same; the models then predict a tube in each step. The goal
+      variant has no dense rewards.
     - `variant`: "goal", in which a bound that is not asked is the end of the property's range; or "multi-objective",
       with one component for each property, 1 where nothing is asked.
     - `on_forbidden`: what happens after a forbidden action. "resample" (default) draws an allowed action instead.
@@ -111,6 +123,7 @@ class NanotubeDesign(DesignEpisodes):
         variant: Variant = "plain",
         on_forbidden: OnForbidden | None = None,
         observation: Observed | None = None,
+        reward_type: RewardType | None = None,
     ) -> None:
         if task is not None:
             given = {"level": level, "tube": tube, "tubes": tubes, "properties": properties, "models": models}
@@ -122,14 +135,17 @@ class NanotubeDesign(DesignEpisodes):
                 raise ConfigurationError(f"tube={tube!r} is neither 'chosen' nor 'given'")
             task = brief_task(
                 level or "easy",
-                lattices=None if tubes is None else lattices_of_tubes(tubes),
+                lattices=None if tubes is None else [tube_lattice(*each) for each in tubes],
                 properties=properties,
                 models=models,
                 given=tube == "given",
                 seed=briefs or 0,
-                **({} if estimate is None else {"estimate": estimate}),
+                estimate=estimate or "mean",
             )
-        super().__init__(size, task=task, variant=variant, on_forbidden=on_forbidden, observation=observation)
+        super().__init__(
+            size, task=task, variant=variant, on_forbidden=on_forbidden, observation=observation,
+            reward_type=reward_type,
+        )  # fmt: skip
         self._told["met"] = np.zeros(size, dtype=bool)
         if task.space.given:
             self.options = (*self.options, "tube")
@@ -155,18 +171,6 @@ class NanotubeDesign(DesignEpisodes):
     def _recorded(self, rows: IntArray, scores: Scores) -> FloatArray:
         self._told["met"][rows] = self.task.met(scores, self.targets[rows])
         return super()._recorded(rows, scores)
-
-
-def lattices_of_tubes(tubes: Sequence[tuple[int, int, int]]) -> list[TubeLattice]:
-    """Return the lattices of (n, m, cells).
-
-    Raises:
-        ConfigurationError: if one is not three whole numbers.
-    """
-    for each in tubes:
-        if np.shape(each) != (3,) or not all(is_whole(number) for number in each):
-            raise ConfigurationError(f"tubes holds {each!r}: give (n, m, cells) for each tube")
-    return [tube_lattice(*each) for each in tubes]
 
 
 class NanotubeDesignEnv(DesignEnv):

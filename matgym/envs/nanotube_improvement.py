@@ -1,7 +1,7 @@
 """`matgym/NanotubeImprovement-v0`: change a complete tube, atom by atom, until it meets a brief."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from gymnasium import spaces
@@ -12,9 +12,10 @@ from matgym.envs.batch import ALL, Rows
 from matgym.envs.design import PENALTY, DesignEnv, DesignEpisodes, DesignVectorEnv, Observed, OnForbidden
 from matgym.envs.honeycomb_observation import honeycomb_space, observe_honeycomb
 from matgym.envs.mutation import NUMBERS, PUT, Mutation
-from matgym.envs.nanotube_design import lattices_of_tubes
+from matgym.envs.rewards import RewardType
 from matgym.errors import ConfigurationError, require_counts
 from matgym.registration import NANOTUBE_IMPROVEMENT_STEPS
+from matgym.structures import tube_lattice
 from matgym.surrogates.honeycomb.edits import SingleEdits
 from matgym.tasks import BriefTask
 from matgym.tasks.any_tube import STRAINS
@@ -110,7 +111,7 @@ class NanotubeImprovement(DesignEpisodes):
         briefs: int | None = None,
         task: BriefTask | None = None,
         steps: int | None = None,
-        reward_type: Literal["dense", "sparse"] | None = None,
+        reward_type: RewardType | None = None,
         on_forbidden: OnForbidden | None = None,
         observation: Observed | None = None,
     ) -> None:
@@ -127,7 +128,7 @@ class NanotubeImprovement(DesignEpisodes):
         else:
             task = brief_task(
                 level or "easy",
-                lattices=None if tubes is None else lattices_of_tubes(tubes),
+                lattices=None if tubes is None else [tube_lattice(*each) for each in tubes],
                 properties=properties,
                 models=models,
                 given=True,

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from matgym.envs.assembly import Assembly
 from matgym.envs.builders import Choosing, Placement
 from matgym.models import Level
 from matgym.processes.growth.recipe import LIMITS
 from matgym.tasks.base import DesignTask
+from matgym.tasks.brief import BriefTask
 from matgym.tasks.chirality import STRAINS, ChiralitySpace
 from matgym.tasks.furnace_design import FurnaceSpace
 from matgym.tasks.objective import AnyModel, Objective
@@ -30,7 +32,7 @@ _SOURCES: Final = {Level.SURROGATE: "surrogate", Level.TABLE: "physics (table)",
 
 _READABLE: Final = {
     "zt": "ZT", "gap": "band gap", "objective": "J of the run",
-    "pi_formation": "formation energy",
+    "formation": "formation energy", "pi_formation": "formation energy",
     "young": "Young's modulus",
 }  # fmt: skip
 """Names of properties that differ from their keys."""
@@ -47,10 +49,11 @@ def design_frame(episodes: "DesignEpisodes", row: int, so_far: Sequence[float] =
     """
     canvas = Canvas()
     done, of = progress(episodes, row)
-    finished = done >= of
+    builder = episodes.builder
+    finished = bool(builder.stopped[row]) if isinstance(builder, Assembly) else done >= of
     gauges = _gauges(episodes, row, finished=finished)
-    unit = "atom" if isinstance(episodes.builder, Placement) else "choice"
-    if isinstance(episodes.builder, Placement) and episodes.builder.space.turns:
+    unit = "atom" if isinstance(builder, Placement | Assembly) else "choice"
+    if isinstance(builder, Placement) and builder.space.turns:
         unit = "edit"
     if so_far:
         gauges[0] = replace(gauges[0], value=so_far[-1])
@@ -86,12 +89,16 @@ def progress(episodes: "DesignEpisodes", row: int) -> tuple[int, int]:
         return budget - int(builder.remaining[row].sum()), budget
     if isinstance(builder, Choosing):
         return int(builder.place[row]), builder.steps
+    if isinstance(builder, Assembly):
+        return builder.placed(row), builder.space.edits
     return int(episodes.chronicle.steps[row] > 0), 1
 
 
 def _title(episodes: "DesignEpisodes") -> str:
     """Return the objectives in words."""
     task = episodes.task
+    if isinstance(task, BriefTask):
+        return "Wanted: a tube that meets the brief"
     scored = task.objectives if episodes.variant == "multi-objective" else task.counted
     words = {"target": "target", "maximize": "large", "minimize": "small"}
     wanted = [f"{words[each.direction]} {_name(each.property.name)}" for each in scored]
@@ -118,10 +125,14 @@ def _gauges(episodes: "DesignEpisodes", row: int, *, finished: bool) -> list[Gau
     targets = np.atleast_1d(episodes.targets[row]).tolist()
     targeted = [each for each in task.counted if each.direction == "target"]
     begun = bool(episodes.chronicle.begun[row])
+    briefed = isinstance(task, BriefTask)
 
     def gauge(each: Objective) -> Gauge:
-        target = targets[targeted.index(each)] if each in targeted and begun else None
-        aim = _AIMS.get(each.direction, "")
+        target = targets[targeted.index(each)] if each in targeted and begun and not briefed else None
+        aim, band = _AIMS.get(each.direction, ""), None
+        if briefed:
+            low, high = targets[2 * targeted.index(each) :][:2]
+            aim, band = "not asked", (low, high) if begun and np.isfinite([low, high]).any() else None
         return Gauge.around(
             _name(each.property.name),
             "" if each.property.unit == "1" else each.property.unit,
@@ -132,6 +143,7 @@ def _gauges(episodes: "DesignEpisodes", row: int, *, finished: bool) -> list[Gau
             aim=aim,
             source=_source(each.model),
             sd=episodes.spread(row) if each is task.objective and finished else 0.0,
+            band=band,
         )
 
     return [gauge(each) for each in scored]
@@ -144,6 +156,10 @@ def _draw_design(canvas: Canvas, episodes: "DesignEpisodes", row: int, done: int
     space, design = episodes.task.space, episodes.builder.designs[row]
     if isinstance(space, ChiralitySpace):
         _draw_choice(canvas, space, np.asarray(design, dtype=np.int64), done * (1 if episodes.builder.steps > 1 else 4))
+    elif isinstance(episodes.builder, Assembly) and not episodes.builder.chosen[row]:
+        canvas.text(
+            STATE.x, STATE.y + 20, f"one of {len(episodes.builder.space.lattices)} tubes is to be chosen", 13, MUTED
+        )
     elif space.domain is not None:
         pending = _pending(episodes, row, done)
         tube = episodes.task.tubes(design[None])[0]

@@ -9,7 +9,9 @@ from matgym.envs.arguments import Count, SurrogateName
 from matgym.envs.batch import BatchedEnv, Rows, ScalarEnv
 from matgym.envs.campaign import EXPERIMENTS, Campaign, Drawn
 from matgym.envs.growth import REWARD_SCALE, checked_reactors, growth_task
+from matgym.envs.rewards import RewardType
 from matgym.processes.growth.recipe import TWO_STAGES, two_stages
+from matgym.tasks.difficulty import Difficulty
 from matgym.tasks.growth import GrowthReward, GrowthTask
 from matgym.tasks.reward import Gains
 from matgym.typing import FloatArray, Info, IntArray
@@ -52,9 +54,11 @@ class CVDRecipe(Campaign):
 
     ## Arguments
     - `experiments`: the budget. Default: 20.
-    - `minutes`, `randomised`, `model`, `task`: as in `CVDGrowthEnv`.
+    - `minutes`, `level`, `model`, `task`: as in `CVDGrowthEnv`. At "easy" every campaign has the same reactor, so that
+      one recipe is the best for all; at "hard" the best recipes of reactors differ most.
     - `reward`: a function as in `CVDGrowthEnv`, of finished runs and all their controls. Its value replaces J / 150 and
       is measured with a standard deviation of 2/150. A NaN counts as 0, and `info["failed"]` is then true.
+    - `reward_type`: "dense" (default), the reward above; or "sparse": the best J / 150 at the last experiment.
     - `render_mode`: "rgb_array", the measured values, the best so far, and the actions.
 
     ## Version History
@@ -70,13 +74,14 @@ class CVDRecipe(Campaign):
         *,
         experiments: Count = EXPERIMENTS,
         minutes: Count | None = None,
-        randomised: bool | None = None,
+        level: Difficulty | None = None,
         model: "SequenceSurrogate | SurrogateName | None" = None,
         reward: GrowthReward | None = None,
+        reward_type: RewardType | None = None,
         task: GrowthTask | None = None,
     ) -> None:
-        super().__init__(size, len(TWO_STAGES), experiments, ("objective", "measured"))
-        self.task = growth_task(minutes, randomised, model, reward, task)
+        super().__init__(size, len(TWO_STAGES), experiments, ("objective", "measured"), reward_type)
+        self.task = growth_task(minutes, level, model, reward, task)
         self._gains = None if self.task.reward is None else Gains(size, self.task.reward, self.task.ledger)
         self.reactors = np.ones((size, 5))
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from matgym.envs.arguments import Index, given_alone, require_sites
 from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Observed, OnForbidden, Variant, made_task
+from matgym.envs.rewards import RewardType
 from matgym.registration import THERMOELECTRIC_STEPS
 from matgym.structures import tube_lattice
 from matgym.tasks import DesignTask, Direction, RewardFunction
@@ -79,6 +80,9 @@ class NanotubeThermoelectric(DesignEpisodes):
       ends the episode with reward 0.
     - `observation`: "flat" (default), the table above; or "honeycomb", a dictionary with the graph of the tube, for
       policies that take tubes of any lattices: see `matgym.envs.honeycomb_observation`. It shows no turned bonds.
+    - `reward_type`: "sparse" (default), the reward above; or "dense": in each step the change of the reward that the
+      unfinished design would get, so that the return is the same. The model then takes half a second in each step. The
+      goal variant has no dense rewards, nor has "thermoelectric-easy", whose table holds finished designs only.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History
@@ -106,6 +110,7 @@ class NanotubeThermoelectric(DesignEpisodes):
         variant: Variant = "plain",
         on_forbidden: OnForbidden | None = None,
         observation: Observed | None = None,
+        reward_type: RewardType | None = None,
     ) -> None:
         more: dict[str, Any] = {"direction": "target"} if variant == "goal" else {}
         if variant != "multi-objective":
@@ -130,7 +135,10 @@ class NanotubeThermoelectric(DesignEpisodes):
         scale = {"direction": direction, "targets": targets, "values": values, "margin": margin}
         names = ("thermoelectric", "thermoelectric-easy")
         task = made_task(task, instance, names, tube, settings, scale, make, usual=usual, by_default=True, **more)
-        super().__init__(size, task=task, variant=variant, on_forbidden=on_forbidden, observation=observation)
+        super().__init__(
+            size, task=task, variant=variant, on_forbidden=on_forbidden, observation=observation,
+            reward_type=reward_type,
+        )  # fmt: skip
 
 
 class NanotubeThermoelectricEnv(DesignEnv):

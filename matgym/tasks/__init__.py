@@ -1,7 +1,7 @@
 """Tasks: spaces of designs, the rewards of designs, and the ledger that counts evaluations."""
 
 from matgym.tasks.any_tube import AnyTube
-from matgym.tasks.base import DesignTask, RewardFunction, Scores
+from matgym.tasks.base import DesignTask, RewardFunction
 from matgym.tasks.brief import BriefTask, brief_task
 from matgym.tasks.chirality import ChiralitySpace, chirality_task
 from matgym.tasks.decoration import decoration_task
@@ -16,7 +16,9 @@ from matgym.tasks.initial_designs import (
 from matgym.tasks.ledger import Ledger
 from matgym.tasks.objective import Constraint, Direction, Estimate, Objective, tolerance
 from matgym.tasks.rings import RingSpace, rings_task
+from matgym.tasks.scores import Scores
 from matgym.tasks.space import Choices, Cube, Designs, DesignSpace
+from matgym.tasks.variables import Variable
 
 __all__ = [
     "DESIGN_GENERATORS",
@@ -40,6 +42,7 @@ __all__ = [
     "RewardFunction",
     "RingSpace",
     "Scores",
+    "Variable",
     "as_design_generator",
     "brief_task",
     "chirality_task",

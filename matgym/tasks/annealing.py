@@ -10,6 +10,7 @@ from matgym.errors import ConfigurationError, require_counts
 from matgym.processes.annealing.film import Film
 from matgym.processes.annealing.microstructure import Labels
 from matgym.processes.annealing.runs import random_films
+from matgym.tasks.difficulty import Difficulty
 from matgym.tasks.ledger import Ledger
 from matgym.tasks.objective import tolerance
 from matgym.tasks.reward import check_reward
@@ -22,6 +23,17 @@ The state is a mapping of names to (B,) values: "radius" (lattice constants), "d
 value outside [0, 1] raises an error."""
 
 _FILM: Final = Film()
+
+LEVELS: Final[Mapping[Difficulty, Mapping[str, Any]]] = {
+    "easy": {"particles": (0.0, 0.0)},
+    "medium": {},
+    "hard": {"grains": (80, 300), "particles": (0.0, 0.2), "targets": (4.5, 12.0)},
+}
+"""The fields of the task at each level. A choice of ours.
+
+At "easy" no particles hold boundaries back, so that the radius depends on the heat so far and not on its order. At
+"hard" the film at the start, its hidden particles and the target vary more.
+"""
 
 
 @dataclass(frozen=True, eq=False)

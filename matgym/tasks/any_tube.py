@@ -1,7 +1,6 @@
 """The space of tubes of several lattices: a lattice, a strain, and up to some number of atoms placed on its sites."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
@@ -44,16 +43,16 @@ def lattices_of(sites: int) -> tuple[TubeLattice, ...]:
 
     Diameters and lengths lie within `DIAMETERS_NM` and `LENGTHS_NM`.
     """
-    found = []
+    found: list[TubeLattice] = []
     for n in range(4, 20):
         for m in range(n + 1):
             unit = tube_lattice(n, m, 1)
             if not DIAMETERS_NM[0] <= unit.diameter_nm <= DIAMETERS_NM[1]:
                 continue
             longest = min(sites // unit.n_sites, int(10.0 * LENGTHS_NM[1] / unit.length_angstrom))
-            for cells in sorted({longest, longest // 2}):
-                if cells and 10.0 * LENGTHS_NM[0] <= cells * unit.length_angstrom:
-                    found.append(tube_lattice(n, m, cells))
+            lengths = (cells for cells in sorted({longest, longest // 2}) if cells)
+            shortest = 10.0 * LENGTHS_NM[0] / unit.length_angstrom
+            found += [tube_lattice(n, m, cells) for cells in lengths if cells >= shortest]
     return tuple(found)
 
 
@@ -354,8 +353,3 @@ def _nearest(lattice: TubeLattice, place: FloatArray, free: BoolArray) -> int:
     around = np.minimum(apart[:, 0], 1.0 - apart[:, 0]) * lattice.circumference_angstrom
     distance = np.hypot(around, apart[:, 1] * lattice.length_angstrom)
     return int(np.where(free, distance, np.inf).argmin())
-
-
-def with_lattices(space: AnyTube, lattices: Sequence[TubeLattice]) -> AnyTube:
-    """Return the space of the same designs on other lattices."""
-    return replace(space, lattices=tuple(lattices))

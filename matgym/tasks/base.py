@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, Self, TypeAlias, get_args
+from typing import Any, ClassVar, Self, TypeAlias, get_args
 
 import numpy as np
 
@@ -17,54 +17,16 @@ from matgym.surrogates.answers import asked, counted, numbers, without_value
 from matgym.tasks.ledger import Ledger
 from matgym.tasks.objective import AnyModel, Constraint, Estimate, Objective, different, tolerance
 from matgym.tasks.reward import check_reward, name_of, rewarded, tell_failures
+from matgym.tasks.scores import Scores
 from matgym.tasks.solved import Solved
 from matgym.tasks.space import Designs, DesignSpace
-from matgym.typing import BoolArray, FloatArray, IntArray
+from matgym.typing import BoolArray, FloatArray
 
 RewardFunction: TypeAlias = Callable[[Predictions, FloatArray], Any]
 """A function from predictions of B designs and their (B,) or (B, T) targets to (B,) rewards in [0, 1].
 
 It may return an array, a tensor, a list or a series. A reward outside [0, 1] raises an error; NaN counts as a failure
 and gives reward 0."""
-
-
-@dataclass(frozen=True)
-class Scores(ValueObject):
-    """Rewards, losses and predictions of designs.
-
-    Attributes:
-        reward: (B,) rewards in [0, 1].
-        loss: (B,) losses to minimize: of one objective in its property's unit, see `Objective.loss`; of several
-            objectives, 1 - reward.
-        predictions: predictions of every objective that was scored.
-        value: (B,) values of the first objective's property; NaN where the model failed.
-        components: (B, k) rewards of each objective; None if they were not computed.
-        cost: (B,) violation of the constraint; None if there is no constraint.
-        failed: (B,) whether a model or the reward function had no value for the design; None if this was not checked.
-    """
-
-    reward: FloatArray
-    loss: FloatArray
-    predictions: Predictions
-    value: FloatArray
-    components: FloatArray | None = None
-    cost: FloatArray | None = None
-    failed: BoolArray | None = None
-
-    def take(self, rows: IntArray | BoolArray) -> "Scores":
-        """Return the scores of some rows, given as indices or as a mask."""
-        components = None if self.components is None else self.components[rows]
-        cost = None if self.cost is None else self.cost[rows]
-        failed = None if self.failed is None else self.failed[rows]
-        taken = self.predictions.take(rows)
-        return Scores(self.reward[rows], self.loss[rows], taken, self.value[rows], components, cost, failed)
-
-    @property
-    @returns_read_only
-    def sd(self) -> FloatArray:
-        """(B,) standard deviation of the value; NaN if the model has no uncertainty."""
-        key = next(iter(self.predictions.values), "")
-        return self.predictions.sd.get(key, np.full(len(self.reward), np.nan))
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +48,8 @@ class DesignTask(ValueObject):
             the objectives with a positive weight have targets, a model does not support the space, or `estimate` is
             without effect.
     """
+
+    finite_targets: ClassVar[bool] = True  # False where an infinite one asks for nothing
 
     space: DesignSpace
     objectives: tuple[Objective, ...]
@@ -241,7 +205,28 @@ class DesignTask(ValueObject):
         scores = self._scores(scored, by_key, targets, components=components)
         if constraint is None:
             return scores
-        return replace(scores, cost=constraint.cost(by_model[id(constraint.model)][constraint.property]))
+        bounded = by_model[id(constraint.model)].only([constraint.property.key])
+        return replace(scores, cost=constraint.cost(bounded[constraint.property]), bounded=bounded)
+
+    def scores_of(self, predictions: Predictions, targets: FloatArray) -> Scores:
+        """Return the scores of values that are known, such as measured ones; no model is asked, and nothing is counted.
+
+        Args:
+            predictions: values of every objective with a positive weight, and of the constraint's property if there is
+                a constraint.
+            targets: (B,) or (B, T) targets; (B, 0) if there are none.
+
+        Raises:
+            PropertyError: if a value is missing.
+        """
+        for each in self.counted:
+            predictions[each.key]  # raises an error if it is missing
+        by_key = {each.key: predictions.only([each.key]) for each in self.counted}
+        scores, constraint = self._scores(self.counted, by_key, targets, components=False), self.constraint
+        if constraint is None:
+            return scores
+        values = predictions[constraint.property]
+        return replace(scores, cost=constraint.cost(values), bounded=predictions.only([constraint.property.key]))
 
     def cost(self, designs: Designs) -> FloatArray | None:
         """Return the (B,) violations of the constraint, without scoring the objectives; None without a constraint."""
@@ -350,6 +335,16 @@ class DesignTask(ValueObject):
             return rewards[0]
         weights = np.array([each.weight for each in self.counted])
         return np.asarray((np.stack(rewards, axis=1) * weights).sum(axis=1) / weights.sum())
+
+    def rewards(self, scores: Scores, targets: FloatArray) -> FloatArray:
+        """Return the (B, k) rewards of each objective with a positive weight, from (B,) scores and their targets."""
+        columns = np.asarray(targets, dtype=np.float64).reshape(len(scores.reward), len(self._targeted)).T
+        target_of, none = dict(zip(self._targeted, columns, strict=True)), np.zeros(0)
+        parts = [
+            each.reward(each.loss(scores.predictions[each.property], target_of.get(each, none)))
+            for each in self.counted
+        ]
+        return np.stack(parts, axis=1)
 
     # ---- goals
 

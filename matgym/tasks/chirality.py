@@ -20,6 +20,7 @@ from matgym.tasks.decoration import known_oracle
 from matgym.tasks.objective import Direction, Objective, Scale, scale_settings, scaled
 from matgym.tasks.solved import table_of
 from matgym.tasks.space import Choices, Designs, KeyArray
+from matgym.tasks.variables import Variable
 from matgym.typing import BoolArray, FloatArray, IntArray
 
 STRAINS: Final = np.linspace(-0.05, 0.05, 11)
@@ -84,6 +85,18 @@ class ChiralitySpace(Choices):
         if place == 0:
             return np.tile(self.fits.any(axis=1), (len(designs), 1))
         return self.fits[designs[:, 0]] if place == 1 else super().allowed(designs, place)
+
+    @property
+    @override
+    def variables(self) -> tuple[Variable, ...]:
+        """Ranks of n and m among those that the window of diameters allows, cells, and strain."""
+        ns, ms, cells, _ = self.counts
+        return (
+            Variable.of("rank of n", range(ns), ordered=True),
+            Variable.of("rank of m", range(ms), ordered=True),
+            Variable("cells", "integer", 1.0, float(cells)),
+            Variable.of("strain", STRAINS.tolist(), ordered=True),
+        )
 
     @override
     def decode(self, designs: Designs) -> TubeBatch:

@@ -1,19 +1,22 @@
 """The space of decorated tubes: a budget of atoms and of turned bonds on the sites of one lattice."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from math import comb, prod
+from typing import Self
 
 import numpy as np
+from typing_extensions import override
 
 from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject, returns_read_only
-from matgym.structures import DefectEdits, Species, SubstitutionEdits, TubeBatch, TubeDomain, TubeLattice
+from matgym.structures import SPECIES_DATA, DefectEdits, Species, SubstitutionEdits, TubeBatch, TubeDomain, TubeLattice
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group, translation
 from matgym.tasks.pairs import PairOrbits
 from matgym.tasks.space import MOST_ENUMERATED, Designs, DesignSpace, KeyArray
+from matgym.tasks.variables import Variable
 from matgym.typing import BoolArray, FloatArray, IntArray, SpeciesArray
 
 MOST_RESTARTS = 1_000
@@ -35,11 +38,13 @@ class Decorations(ValueObject, DesignSpace):
         lattice: the lattice of all tubes.
         edits: the edits that a budget allows.
         between_leads: whether the tube is between leads: a design moved along the axis is then another design.
+        origin: (2 · edits,) amounts by which the coordinates of the unit cube are turned; empty for none. See `turned`.
     """
 
     lattice: TubeLattice
     edits: SubstitutionEdits
     between_leads: bool = False
+    origin: tuple[float, ...] = ()
 
     @cached_property
     def width(self) -> int:
@@ -50,6 +55,17 @@ class Decorations(ValueObject, DesignSpace):
     def choices(self) -> tuple[int, ...]:
         """0, any number in [0, 1], for the angle and the height of each edit."""
         return (0,) * (2 * self.edits.length)
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The angle and the height of each edit, as shares of a turn and of the length."""
+        names = [SPECIES_DATA[Species(int(code))].label for code in self.edits.species] + ["turned bond"]
+        edits = [
+            f"{name} {number}"
+            for name, count in zip(names, self.edits.budget.tolist(), strict=False)
+            for number in range(count)
+        ]
+        return tuple(Variable(f"{what} of {edit}") for edit in edits for what in ("angle", "height"))
 
     # ---- what a design is
 
@@ -195,8 +211,20 @@ class Decorations(ValueObject, DesignSpace):
         apart = (sites[b] - sites[a] + 0.5) % 1.0 - 0.5
         return np.concatenate([sites, (sites[a] + apart / 2.0) % 1.0])
 
+    @override
+    def turned(self, rng: np.random.Generator) -> Self:
+        """Return the space with every coordinate of the unit cube turned by a random amount.
+
+        The same designs are in the space. No point of the cube, such as its centre, where many searches begin, then
+        stands for a good design by chance. Near points are still similar tubes, except at the ends of the height of a
+        tube between leads, which is not periodic.
+        """
+        return replace(self, origin=tuple(rng.random(2 * self.edits.length).tolist()))
+
     def from_points(self, points: FloatArray) -> Designs:
         """Return (B, width) designs of (B, d) points in [0, 1]; see the class."""
+        if self.origin:
+            points = (points + np.array(self.origin)) % 1.0
         rows = np.zeros((len(points), self.width), dtype=np.uint8)
         remaining = np.tile(self.edits.budget, (len(points), 1))
         lattice = self.lattice
@@ -220,6 +248,18 @@ class Decorations(ValueObject, DesignSpace):
         ):  # turned bonds left no room; the same point gives the same design
             rows[row] = self._finished(rows[row][None], np.random.default_rng(0))[0]
         return rows
+
+    def to_numbers(self, designs: Designs) -> FloatArray:
+        """Return (B, d) numbers of the variables: the places of the edits, kind by kind."""
+        kinds, sites = self.edits.species, self.edits.n_sites
+        found = [
+            np.concatenate(
+                [np.flatnonzero(row[:sites] == code) for code in kinds] + [sites + np.flatnonzero(row[sites:])]
+            )
+            for row in np.asarray(designs)
+        ]
+        places = self._places[np.array(found, dtype=np.int64).reshape(len(designs), -1)].reshape(len(designs), -1)
+        return (places - np.array(self.origin)) % 1.0 if self.origin else places
 
     # ---- symmetry and enumeration
 

@@ -15,6 +15,7 @@ from matgym.tasks.base import DesignTask, RewardFunction
 from matgym.tasks.growth import GrowthTask
 from matgym.tasks.objective import AnyModel, Objective
 from matgym.tasks.space import Cube, Designs
+from matgym.tasks.variables import Variable
 from matgym.typing import FloatArray
 
 Form = Literal["stages", "schedule"]
@@ -40,6 +41,18 @@ class FurnaceSpace(Cube):
     form: Form = "stages"
     minutes: int = 30
 
+    @property
+    @override
+    def variables(self) -> tuple[Variable, ...]:
+        """The numbers of the recipe, or the controls of every minute, in °C and Pa."""
+        if self.form == "stages":
+            return tuple(Variable(name, "continuous", *ends, unit=_unit(name)) for name, ends in TWO_STAGES.items())
+        return tuple(
+            Variable(f"{name} of minute {minute}", "continuous", *ends, unit=_unit(name))
+            for minute in range(self.minutes)
+            for name, ends in LIMITS.items()
+        )
+
     @override
     def decode(self, designs: Designs) -> FloatArray:
         """Return the (B, minutes, 4) controls of the furnace."""
@@ -58,6 +71,11 @@ class FurnaceSpace(Cube):
                     f"from {minute} min: {row[0]:.0f} °C, C2H2 {row[1]:.0f}, H2 {row[2]:.0f}, H2O {row[3]:.0f} Pa"
                 )
         return "; ".join(parts if len(parts) <= 4 else [*parts[:2], f"… {len(parts) - 3} more", parts[-1]])
+
+
+def _unit(name: str) -> str:
+    """Return the unit in which a control's name ends."""
+    return {"c": "°C", "pa": "Pa"}.get(name.rpartition("_")[2], "1")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from matgym.errors import ConfigurationError, require_counts
 from matgym.processes.growth.furnace import STANDARD, Controls, Furnace, Reactor, State, Variation
 from matgym.processes.growth.recipe import PREHEATED_C, STEP_S, scaled_actions
 from matgym.processes.growth.runs import OUTCOMES, disorder, yield_um
+from matgym.tasks.difficulty import MEDIUM, Difficulty
 from matgym.tasks.ledger import Ledger
 from matgym.tasks.reward import check_reward
 from matgym.typing import FloatArray
@@ -25,8 +26,18 @@ GrowthReward: TypeAlias = Callable[[Mapping[str, FloatArray], FloatArray], Any]
 Outcomes are a mapping of names to (B,) values: "yield_um", "disorder" (D/G), "amorphous" (monolayers), "energy_kwh".
 Controls are the set point in °C, acetylene, hydrogen and water in Pa. A value outside [0, 1] raises an error."""
 
+VARIATIONS: Final[Mapping[Difficulty, Variation | None]] = {
+    "easy": None,
+    "medium": Variation(),
+    "hard": Variation(diameter_nm=(4.0, 20.0), covering=0.9, pyrolysis=1.5, leak_pa=40.0, offset_k=40.0),
+}
+"""The variation between reactors at each level; None for the reactor of the measured kinetics in every run.
+
+A choice of ours. At "medium" one schedule is nearly as good as the best one of each reactor; at "hard" the best
+schedules of reactors differ, so that a controller has to find out which reactor it has. The scores are in
+docs/environments/CVDGrowth-v0.md."""
+
 _FURNACE: Final = Furnace()
-_VARIATION: Final = Variation()
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +70,7 @@ class GrowthTask:
     furnace: Furnace = _FURNACE
     minutes: int = 30
     preheated_c: float = PREHEATED_C
-    variation: Variation | None = _VARIATION
+    variation: Variation | None = VARIATIONS[MEDIUM]
     per_um: float = 1.0
     per_disorder: float = 8.0
     most_disorder: float = 135.0

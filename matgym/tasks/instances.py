@@ -28,6 +28,7 @@ from matgym.physics import (
 )
 from matgym.physics.cache import Remembered
 from matgym.structures import tube_lattice
+from matgym.tasks import combinatorial
 from matgym.tasks.base import DesignTask
 from matgym.tasks.chirality import chirality_task
 from matgym.tasks.decoration import decoration_task, known_oracle, resolved
@@ -233,6 +234,30 @@ INSTANCES: Final = {
         Instance(
             "thermoelectric", "the largest ZT with four B and four N on 88 sites of (11,0), by a surrogate",
             thermoelectric, tolerance=0.002,
+        ),
+        Instance(
+            "doping-large", "the largest gap of 16 B and 16 N on 264 sites of (11,0), by a network",
+            combinatorial.doping_large, tolerance=0.01,
+        ),
+        Instance(
+            "doping-stiff", "the largest gap of eight B and eight N on 132 sites of (11,0) at 905 GPa or more",
+            combinatorial.doping_stiff, tolerance=0.01,
+        ),
+        Instance(
+            "stability", "the lowest formation energy of 12 B and 12 N on 168 sites of (12,6), by a network",
+            combinatorial.stability, tolerance=0.2,
+        ),
+        Instance(
+            "stiffness", "the largest Young's modulus of eight B and eight N on 160 sites of (10,10), by a network",
+            combinatorial.stiffness, tolerance=1.0,
+        ),
+        Instance(
+            "heat", "the least heat through ten B and ten N on 192 sites of (12,0), by a network",
+            combinatorial.heat, tolerance=0.02,
+        ),
+        Instance(
+            "compromise", "gap, formation energy and Young's modulus at once, eight B and eight N on (11,0)",
+            combinatorial.compromise, tolerance=0.005,
         ),
         Instance(
             "growth-recipe", "two stages of growth, eight numbers, standard reactor", furnace_task, tolerance=1.0

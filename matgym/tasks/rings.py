@@ -12,7 +12,7 @@ from matgym.frozen import returns_read_only
 from matgym.models import Level, Property
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K
 from matgym.physics.phonons.ring_isotopes import RingIsotopes, ring_of_site, ring_species
-from matgym.structures import Species, TubeBatch, TubeDomain, TubeLattice, parse_species, tube_lattice
+from matgym.structures import SPECIES_DATA, Species, TubeBatch, TubeDomain, TubeLattice, parse_species, tube_lattice
 from matgym.surrogates.adapters import FunctionModel
 from matgym.surrogates.sources import as_model
 from matgym.tasks.base import DesignTask, RewardFunction
@@ -21,6 +21,7 @@ from matgym.tasks.objective import Direction, Objective, Scale, scaled
 from matgym.tasks.pairs import PairOrbits
 from matgym.tasks.solved import table_of
 from matgym.tasks.space import Choices, Designs
+from matgym.tasks.variables import Variable
 from matgym.typing import FloatArray, SpeciesArray
 
 LIGHT_SHARE: Final = Property("light_share", "1", "share of sites that hold 12C: heavy isotopes are expensive")
@@ -58,6 +59,13 @@ class RingSpace(Choices):
     def isotopes(self) -> SpeciesArray:
         """(2,) species codes of the light and the heavy isotope."""
         return np.array([Species.C12, self.heavy], dtype=np.uint8)
+
+    @property
+    @override
+    def variables(self) -> tuple[Variable, ...]:
+        """The isotope of each ring."""
+        names = tuple(SPECIES_DATA[Species(int(code))].label for code in self.isotopes)
+        return tuple(Variable.of(f"ring {ring}", names) for ring in range(self.width))
 
     @override
     def decode(self, designs: Designs) -> TubeBatch:

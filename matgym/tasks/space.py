@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject, returns_read_only
 from matgym.structures import TubeDomain
-from matgym.typing import BoolArray, FloatArray, IntArray
+from matgym.tasks.variables import Variable
+from matgym.typing import BoolArray, FloatArray
 
 Designs: TypeAlias = NDArray[Any]
 """(B, width): one design a row; whole numbers, or floats in [-1, 1]."""
@@ -57,6 +58,14 @@ class DesignSpace(ABC):
     def valid(self, designs: Designs) -> BoolArray:
         """Return (B,) whether each row is a design of this space."""
 
+    def turned(self, rng: np.random.Generator) -> Self:
+        """Return a space of the same designs whose unit cube is turned at random: its centre is another design.
+
+        By default the space is returned as it is, because the coordinates of a cube have ends.
+        """
+        del rng
+        return self
+
     # ---- meaning of a row
 
     def decode(self, designs: Designs) -> Any:
@@ -90,10 +99,38 @@ class DesignSpace(ABC):
 
     # ---- coordinates, symmetry, enumeration
 
-    def points(self, values: IntArray | FloatArray) -> FloatArray:
-        """Return (B, d) points of (B, d) values: numbers in [0, 1], or integers from 0 where `choices` is not 0."""
-        counts = np.array(self.choices)
-        return np.where(counts > 0, (np.asarray(values) + 0.5) / np.maximum(counts, 1), values)
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """(d,) variables of the coordinates of the unit cube; by default without names of their own."""
+        return tuple(
+            Variable.of(f"x{place}", range(count)) if count else Variable(f"x{place}")
+            for place, count in enumerate(self.choices)
+        )
+
+    @cached_property
+    @returns_read_only
+    def _ends(self) -> FloatArray:
+        """(2, d) least and largest number of each variable."""
+        return np.array([(each.low, each.high) for each in self.variables]).T
+
+    def from_numbers(self, numbers: FloatArray) -> Designs:
+        """Return (B, width) designs of (B, d) numbers of the variables; see `Variable`.
+
+        Numbers of variables that are not continuous are rounded. All numbers are clipped to their bounds.
+        """
+        low, high = self._ends
+        counts, inside = np.array(self.choices), np.clip(numbers, low, high)
+        share = (inside - low) / np.where(high > low, high - low, 1.0)
+        return self.from_points(np.where(counts > 0, (np.rint(inside) - low + 0.5) / np.maximum(counts, 1), share))
+
+    def to_numbers(self, designs: Designs) -> FloatArray:
+        """Return (B, d) numbers of the variables from which `from_numbers` makes these designs.
+
+        Raises:
+            ConfigurationError: if the space cannot tell.
+        """
+        del designs
+        raise ConfigurationError(f"{type(self).__name__} cannot write designs as numbers of its variables")
 
     @property
     def size(self) -> int | None:
@@ -212,6 +249,26 @@ class Choices(ValueObject, DesignSpace):
             np.concatenate([designs[:, [i]] == np.arange(count) for i, count in enumerate(self.counts)], axis=1) * 1.0
         )
 
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """One variable for each choice.
+
+        Where the values allowed depend on the choices before, the number of a value is divided among those allowed: the
+        least number is the first value allowed, and the largest is the last.
+        """
+        return tuple(
+            Variable.of(f"x{place}", range(count), ordered=self.ordered) for place, count in enumerate(self.counts)
+        )
+
+    def to_numbers(self, designs: Designs) -> FloatArray:
+        """Return (B, d) numbers of the variables from which `from_numbers` makes these designs."""
+        numbers = np.zeros((len(designs), self.width))
+        for place, count in enumerate(self.counts):
+            allowed = self.allowed(designs, place)
+            nth = allowed.cumsum(axis=1)[np.arange(len(designs)), designs[:, place]] - 1
+            numbers[:, place] = np.maximum(np.ceil(nth * count / allowed.sum(axis=1) - 0.5), 0.0)
+        return np.asarray(numbers + self._ends[0])
+
     def valid(self, designs: Designs) -> BoolArray:
         """Return (B,) whether all choices of each row are allowed."""
         good = np.asarray(((designs >= 0) & (designs < np.array(self.counts))).all(axis=1))
@@ -298,6 +355,11 @@ class Cube(DesignSpace):
     def from_points(self, points: FloatArray) -> Designs:
         """Return points of [0, 1] scaled to [-1, 1]."""
         return np.asarray(2.0 * points - 1.0)
+
+    def to_numbers(self, designs: Designs) -> FloatArray:
+        """Return (B, d) numbers of the variables from which `from_numbers` makes these designs."""
+        low, high = self._ends
+        return np.asarray(low + 0.5 * (np.asarray(designs) + 1.0) * (high - low))
 
     def valid(self, designs: Designs) -> BoolArray:
         """Return (B,) whether all numbers of each row lie in [-1, 1]."""

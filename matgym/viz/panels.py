@@ -42,6 +42,7 @@ class Gauge:
         aim: the objective if there is no target, such as "the larger, the better".
         source: the source of the value, such as "physics".
         sd: the standard deviation of the value; 0 if unknown.
+        band: the range in which the value should lie; None if there is none. An end may be infinite.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Gauge:
     aim: str = ""
     source: str = ""
     sd: float = 0.0
+    band: tuple[float, float] | None = None
 
     @classmethod
     def around(cls, name: str, unit: str, low: float, high: float, **facts: object) -> "Gauge":
@@ -62,6 +64,16 @@ class Gauge:
         least = low - more if low < 0.0 or low >= more else 0.0
         ends = step * math.floor(least / step), step * math.ceil((high + more) / step)
         return cls(name, unit, *ends, **facts)  # type: ignore[arg-type]
+
+    @property
+    def wanted(self) -> str:
+        """What the value should be, in words; empty without a target or a band."""
+        if self.band is None:
+            return "" if self.target is None else f"target {self.written(self.target)}"
+        low, high = self.band
+        if not math.isfinite(low):
+            return f"at most {self.written(high)}"
+        return f"at least {self.written(low)}" + (f", at most {self.written(high)}" if math.isfinite(high) else "")
 
     def written(self, value: float) -> str:
         """Return a value as text, with as many digits as the axis resolves."""
@@ -129,8 +141,8 @@ def _gauge(canvas: Canvas, gauge: Gauge, top: float, room: float) -> None:
     reached = "–" if gauge.value is None else gauge.written(gauge.value) if np.isfinite(gauge.value) else "failed"
     canvas.text(SIDE.right, line, reached, 15, VALUE, "rm", bold=True)
     room_left = SIDE.width - canvas.length(reached, 15, bold=True) - 6
-    if gauge.target is not None:
-        canvas.text(SIDE.x, line, f"target {gauge.written(gauge.target)}", 13, TARGET, width=room_left)
+    if gauge.wanted:
+        canvas.text(SIDE.x, line, gauge.wanted, 13 if gauge.band is None else 11.5, TARGET, width=room_left)
     else:
         canvas.text(SIDE.x, line, gauge.aim, 11.5, MUTED, width=room_left)
     bar = Box(SIDE.x, line + 17 + gap, SIDE.width, 6)
@@ -140,6 +152,9 @@ def _gauge(canvas: Canvas, gauge: Gauge, top: float, room: float) -> None:
         return bar.x + bar.width * min(max((value - gauge.low) / (gauge.high - gauge.low), 0.0), 1.0)
 
     middle = bar.y + bar.height / 2
+    if gauge.band is not None:
+        start, end = (place(value) for value in gauge.band)
+        canvas.box(Box(start, bar.y - 3, max(end - start, 2.0), bar.height + 6), TARGET)
     if gauge.target is not None:
         at = place(gauge.target)
         canvas.line([(at, bar.y - 3), (at, bar.bottom + 3)], TARGET, 2.5)

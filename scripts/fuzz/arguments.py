@@ -31,7 +31,7 @@ NEAR: Final[dict[str, tuple[Any, ...]]] = {
     "values": ((0.0, 2.0), (2.0, 0.0), (1.0, 1.0), (-1e308, 1e308), (0.0, 1e-320)),
     "model": ("oracle", "surrogate", "nanotube-doping", "cvd-growth", "simulator", "best", "gp", "trees", "missing"),
     "dynamics": ("simulator", "film-annealing", "cvd-growth", "missing"),
-    "observation": ("statistics", "image", "grid", "missing"),
+    "observation": ("statistics", "image", "flat", "honeycomb", "grid", "missing"),
     "reward": (
         lambda *given: np.asarray(given[-1]),
         lambda *_given: 1.0,
@@ -50,7 +50,7 @@ NEAR: Final[dict[str, tuple[Any, ...]]] = {
     "on_forbidden": ("resample", "penalty", "terminate"),
     "minutes": (1, 2, 30, 60, 10_000, 10_001),
     "experiments": (1, 2, 20, 200, 10_000, 10_001),
-    "randomised": (True, False),
+    "level": ("easy", "medium", "hard"),
     "data": ("bowl", "missing", "missing.csv", "/dev/null"),
     "target": ("y", "yield", "missing"),
     "log": (True, False),

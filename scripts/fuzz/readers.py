@@ -125,7 +125,7 @@ def _dataset(path: Path) -> None:
 
 
 def _suite(path: Path) -> None:
-    from matgym.benchmark.runner import plan
+    from matgym.benchmark.planning import plan
     from matgym.benchmark.suite import Suite
 
     plan(Suite.read(path))

@@ -10,7 +10,7 @@ from matgym.agents.optimizers.botorch_search import MOST_MODELLED
 from matgym.agents.optimizers.memory import Memory
 from matgym.agents.optimizers.tree_search import Choose, Node, Place, TreeSearch, _bound
 from matgym.benchmark.methods import NamedMethod, optimizer_class
-from matgym.benchmark.runner import applies
+from matgym.benchmark.planning import applies
 from matgym.benchmark.search import search
 from matgym.errors import ConfigurationError, MissingExtraError
 from matgym.models import Level, Predictions, Property

@@ -15,8 +15,9 @@ from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from matgym.agents.cards import SpaceCard
 from matgym.agents.sb3 import ALGORITHMS, make_agent
-from matgym.agents.storage import STORE, SpaceCard, load_agent, save_agent
+from matgym.agents.storage import STORE, load_agent, save_agent
 from matgym.errors import ConfigurationError, WeightsError
 from matgym.structures import Species, tube_lattice
 from matgym.tasks import decoration_task

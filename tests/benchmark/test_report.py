@@ -92,7 +92,7 @@ def test_markdown_tables_have_equal_columns_and_the_expected_rows(folder):
     assert "| dqn | 0.600 | 2.0 | 0.600 | 0.600 | – |" in text
     assert re.search(r"Do these tasks separate methods\?.*\| 16 \| 3 \| 3 \| \d", text, re.DOTALL)
     assert "| MaskablePPO | 50% [50, 50] | 75% [75, 75] | 100% [100, 100] | 4,000 | 30 |" in text
-    assert "| search | gp | 18 | 288 | 96 | 192 | 0 | 30 | 0.16 | – |" in text
+    assert "| search | gp | 18 | 288 | 96 | 192 | 0 | 0 | 30 | 0.16 | – |" in text
     assert re.search(r"The best known design has a loss of \S+ \S+ \(by enumeration", text)
 
 

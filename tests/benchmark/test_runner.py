@@ -21,9 +21,11 @@ from matgym.benchmark.aggregate import summary
 from matgym.benchmark.identity import code_digest, fingerprint, modules_of
 from matgym.benchmark.leaderboard import amortised_table
 from matgym.benchmark.methods import OPTIMIZERS, NamedMethod
-from matgym.benchmark.runner import applies, check_folder, plan, run_suite
+from matgym.benchmark.planning import applies, plan
+from matgym.benchmark.runner import check_folder, run_suite
 from matgym.benchmark.runs import AmortisedRun, SearchRun, checkpoints
-from matgym.benchmark.suite import AMORTISED, PolicySpec, Suite
+from matgym.benchmark.suite import SUITES, PolicySpec, Suite
+from matgym.benchmark.tasks import AMORTISED, is_exact
 from matgym.errors import ConfigurationError, DatasetError, ExecutionError
 from matgym.models import Level, Property
 from matgym.surrogates import load
@@ -240,15 +242,23 @@ def test_wrong_settings_of_a_suite_raise_an_error_that_names_them(tmp_path):
         Suite.read("standrad")
 
 
-def test_the_standard_suite_has_enough_tasks_methods_and_seeds():
-    suite = Suite.read("standard")
-    assert len(suite.search.tasks) >= 6
+@pytest.mark.parametrize(("name", "tasks", "methods"), [("sanity", 6, 12), ("combinatorial", 8, 12)])
+def test_the_suites_have_enough_tasks_methods_and_seeds(name, tasks, methods):
+    suite = Suite.read(name)
+    assert len(suite.search.tasks) >= tasks
     for task in suite.search.tasks:
-        assert sum(applies(method, task) for method in suite.search.methods) >= 12
+        assert sum(applies(method, task) for method in suite.search.methods) >= methods
     assert suite.search.seeds >= 10
-    assert suite.amortised.targets == 100
     runs = plan(suite)
     assert len({run.key for run in runs}) == len(runs)
+
+
+def test_shipped_suites_are_read_and_discovery_is_scored_by_oracles():
+    for file in SUITES.glob("*.yml"):
+        assert Suite.read(file.stem).name == file.stem
+    runs = plan(Suite.read("discovery"))
+    assert runs
+    assert all(is_exact(run._task()) for run in runs[:8])
 
 
 def test_every_instance_of_a_suite_has_an_optimum_and_every_method_a_kind():

@@ -13,9 +13,11 @@ import pytest
 from matgym.agents import RandomSearch
 from matgym.agents.policy import Policy
 from matgym.benchmark import NamedMethod, Results, run
+from matgym.benchmark.planning import plan
 from matgym.benchmark.records import record_files
-from matgym.benchmark.runner import plan, run_suite
-from matgym.benchmark.suite import AMORTISED, Suite
+from matgym.benchmark.runner import run_suite
+from matgym.benchmark.suite import Suite
+from matgym.benchmark.tasks import AMORTISED
 from matgym.cli import app
 from matgym.errors import (
     ConfigurationError,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import matgym.agents
 from matgym.agents.acting import Acts
 from matgym.agents.storage import STORE, load_agent, save_agent
 from matgym.agents.training import evaluated, learn, learner, opened
@@ -211,3 +212,34 @@ def test_a_missing_agent_is_one_sentence(tmp_path):
     assert done.returncode == 2
     assert "there is no agent" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_tuned_hyper_parameters_are_used_by_a_training(run, tmp_path):
+    (tmp_path / "tuned_module.py").write_text(MODULE.replace("mine/Echo-v0", "tuned/Echo-v0"))
+    words = ("tuned_module:tuned/Echo-v0", "--algo", "PPO")
+    found = run("tune", *words, "--trials", "3", "--steps", "256", "--num-envs", "4", "--output", "best.yml")
+    assert len(found["trials"]) == 3
+    assert found["steps"] == sum(trial["steps"] for trial in found["trials"])
+    best = found["trials"][found["best"]]
+    made = run("train", *words, "--steps", "64", "--hyperparams", "best.yml", "--output", "agent")
+    assert made["tuned"]
+    assert STORE.load_card("agent/agent.safetensors").settings["gamma"] == best.get("gamma", 0.99)
+    again = CliRunner().invoke(app, ["tune", *words, "--output", "best.yml"])
+    assert "best.yml" in str(again.exception)
+
+
+def test_shipped_agents_are_listed_loaded_and_played_by_name(run):
+    agents = {agent["name"]: agent for agent in run("agents", "list")["agents"]}
+    assert agents
+    folder = STORE.shipped
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 5_000_000
+    for name, agent in agents.items():
+        assert agent["designs"] > 0
+        assert agent["seconds"] > 0
+        scores = agent["scores"]
+        assert scores["returns"][0] > scores["random"][2], name  # beyond the interval of random actions
+        assert matgym.agents.load(name).num_timesteps == agent["steps"]
+    found = run("evaluate", "isotopes", "--episodes", "4")
+    assert found["policies"][0]["returns"]["mean"] > found["policies"][1]["returns"]["mean"]
+    missing = CliRunner().invoke(app, ["evaluate", "nobody"])
+    assert "matgym agents list" in str(missing.exception)

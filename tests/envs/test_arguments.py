@@ -77,38 +77,46 @@ ARGUMENTS = {
         "n": (10,), "m": (2,), "cells": (2,), "budget": (BUDGET,), "targets": ((0.7, 1.0),), "model": ("oracle",),
         "reward": (mine,), "estimate": ("lcb",), "instance": ("doping-easy",), "initial_designs": ("random",),
         "removed": (2,), "variant": VARIANTS, "on_forbidden": ("terminate",), "margin": (0.3,),
+        "reward_type": ("dense",), "observation": ("honeycomb",),
         "direction": ("minimize",), "values": ((0.3, 1.6),), "oracle": ("pi",),
         "task": (decoration_task(lattice=TINY, budget=BUDGET, model=cheap("gap_ev")),),
     },
     "matgym/NanotubeChirality-v0": {
         "model": ("oracle",), "reward": (mine,), "variant": VARIANTS, "on_forbidden": ("terminate",),
+        "reward_type": ("dense",),
         "margins": ((0.2, 0.1, 0.4),), "direction": ("maximize", "minimize"), "values": ((0.1, 0.9),),
         "task": (chirality_task(gaps_ev=(0.0, 1.0), model=cheap("gap_ev")),),
     },
     "matgym/NanotubeIsotopes-v0": {
         "instance": ("isotope-sites",), "n": (9,), "cells": (3,), "budget": ({"14C": 5},), "model": (cheap(HEAT),),
         "direction": ("maximize", "target"), "values": ((2.1, 3.3),), "targets": ((2.1, 3.3),), "margin": (0.2,),
-        "reward": (mine,), "variant": VARIANTS, "on_forbidden": ("terminate",),
+        "reward": (mine,), "variant": VARIANTS, "on_forbidden": ("terminate",), "reward_type": ("dense",),
+        "observation": ("honeycomb",),
         "task": (rings_task(n=7, rings=4, model=cheap(HEAT)),),
     },
     "matgym/NanotubeThermoelectric-v0": {
         "instance": ("thermoelectric-easy",), "n": (9,), "m": (2,), "cells": (4,), "budget": (BUDGET, {"SW": 1}),
         "model": (cheap(ZT),), "reward": (mine,), "variant": VARIANTS, "on_forbidden": ("terminate",),
+        "reward_type": ("dense",), "observation": ("honeycomb",),
         "direction": ("minimize", "target"), "values": ((0.1, 0.3),), "targets": ((0.1, 0.3),), "margin": (0.1,),
         "task": (decoration_task(lattice=TINY, budget=BUDGET, property=ZT, model=cheap(ZT)),),
     },
     "matgym/CVDGrowth-v0": {
-        "minutes": (5,), "randomised": (False,), "model": ("cvd-growth",), "reward": (grown,),
+        "minutes": (5,), "level": ("easy", "hard"), "model": ("cvd-growth",), "reward": (grown,),
+        "reward_type": ("sparse",),
         "variant": ("multi-objective",),
         "task": (GrowthTask(minutes=4),),
     },
     "matgym/CVDRecipe-v0": {
-        "minutes": (5,), "randomised": (False,), "experiments": (3,), "model": ("cvd-growth",),
+        "minutes": (5,), "level": ("easy", "hard"), "experiments": (3,), "model": ("cvd-growth",),
+        "reward_type": ("sparse",),
         "reward": (grown,),
         "task": (GrowthTask(minutes=4),),
     },
     "matgym/FilmAnnealing-v0": {
-        "observation": ("image",), "dynamics": ("annealing",), "variant": VARIANTS, "reward": (grown,),
+        "level": ("easy", "hard"), "observation": ("image",), "dynamics": ("annealing",), "variant": VARIANTS,
+        "reward": (grown,),
+        "reward_type": ("sparse",),
         "task": (AnnealingTask(size=40, steps=4),),
     },
 }  # fmt: skip
@@ -118,7 +126,7 @@ ARGUMENTS = {
 NEED_ANOTHER = {
     "matgym/NanotubeDoping-v0": {"removed", "values"},  # initial designs; an extreme
     "matgym/NanotubeChirality-v0": {"values"},
-    "matgym/NanotubeIsotopes-v0": {"targets", "margin", "on_forbidden"},  # a direction that has targets; sites
+    "matgym/NanotubeIsotopes-v0": {"targets", "margin", "on_forbidden", "observation"},  # that has targets; sites
     "matgym/NanotubeThermoelectric-v0": {"targets", "margin"},
 }
 """Arguments that alone have no effect, which is an error."""

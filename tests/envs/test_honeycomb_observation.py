@@ -90,7 +90,7 @@ def test_a_scalar_environment_shows_the_same_as_a_batch():
 @pytest.mark.parametrize(
     ("environment", "arguments", "said"),
     [
-        ("matgym/NanotubeIsotopes-v0", {}, "needs a budget of atoms"),
+        ("matgym/NanotubeIsotopes-v0", {}, "needs atoms that are placed on sites"),
         ("matgym/NanotubeThermoelectric-v0", {"instance": "thermoelectric-easy"}, "without turned bonds"),
         ("matgym/NanotubeDopingGoal-v0", {}, "has no effect in the goal variant"),
         ("matgym/NanotubeDoping-v0", {"observation": "picture"}, "observation='picture'"),
@@ -107,3 +107,13 @@ def test_what_does_not_fit_raises():
     turned = Nanotube(8, 0, 2, stone_wales=((1, int(tube_lattice(8, 0, 2).neighbours[1][0])),))
     with pytest.raises(ConfigurationError, match="no turned bonds"):
         observed([turned], turned.n_sites)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_environment_passes_the_checks_of_gymnasium_and_stable_baselines3():
+    from gymnasium.utils.env_checker import check_env
+    from stable_baselines3.common.env_checker import check_env as check_for_sb3
+
+    env = gym.make("matgym/NanotubeIsotopes-v0", instance="isotope-sites", observation="honeycomb")
+    check_env(env.unwrapped, skip_render_check=True)
+    check_for_sb3(env)

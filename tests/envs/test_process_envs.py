@@ -103,7 +103,7 @@ def test_vector_and_sync_environments_give_the_same_trajectories(name, surrogate
 
 
 def test_growth_rewards_add_up_to_what_the_task_says_of_the_whole_run():
-    env = gym.make("matgym/CVDGrowth-v0", randomised=False)
+    env = gym.make("matgym/CVDGrowth-v0", level="easy")
     env.reset(seed=0, options={"reactor": STANDARD})
     action = scaled_actions(np.array([705.0, 150.0, 0.0, 10.0])).astype(np.float32)
     total, done = 0.0, False
@@ -131,7 +131,7 @@ def test_scores_beyond_the_best_of_the_table_are_clipped_as_rewards_and_as_obser
 
 
 def test_what_is_unsafe_costs():
-    env = gym.make("matgym/CVDGrowth-v0", randomised=False)
+    env = gym.make("matgym/CVDGrowth-v0", level="easy")
     env.reset(seed=0)
     hot = scaled_actions(np.array([950.0, 1000.0, 0.0, 0.0])).astype(np.float32)
     costs = [env.step(hot)[4]["cost"] for _ in range(10)]
@@ -237,7 +237,7 @@ def arguments_without_effect(surrogates):
     growth = {"task": GrowthTask()}
     beside = "has no effect with task"
     for identity in ("matgym/CVDGrowth-v0", "matgym/CVDRecipe-v0"):
-        for name, value in (("minutes", 30), ("randomised", True), ("randomised", False), ("model", "oracle")):
+        for name, value in (("minutes", 30), ("level", "medium"), ("level", "easy"), ("model", "oracle")):
             yield identity, growth | {name: value}, f"{name} {beside}"
     of_file = {
         "target": "height", "direction": "maximize", "inputs": ["a"], "ignore": ["a"], "categorical": ["a"],

@@ -40,6 +40,8 @@ def test_computed_rewards_are_those_of_the_step(name):
     rng, done = np.random.default_rng(0), np.zeros(32, dtype=bool)
     while not done.any():
         observation, reward, done, _, info = envs.step(draw(envs, rng))
+    if "NanotubeDesign" in name:
+        return  # whose episodes end at different steps: tests/envs/test_nanotube_design.py
     assert done.all()
     ended = {key: np.stack([last[key] for last in info["final_obs"]]) for key in observation}
     achieved, desired = ended["achieved_goal"], ended["desired_goal"]
@@ -131,7 +133,9 @@ def test_mo_gymnasiums_wrappers_take_multi_objective_variants(name):
         _, reward, *_ = plain.step(action)
         assert vector.dtype == np.float32
         assert env.unwrapped.reward_space.contains(vector)
-        if "Chirality" in identity:  # the reward is the mean of the parts there
+        if "NanotubeDesign" in identity:  # the mean of the parts that are asked: tests/envs/test_nanotube_design.py
+            assert weighed == vector[0]
+        elif "Chirality" in identity:  # the reward is the mean of the parts there
             assert weighed == vector[0]
             assert reward == pytest.approx(float(vector.mean()), abs=SAME)
         else:
@@ -149,7 +153,7 @@ def test_mo_gymnasiums_wrappers_take_multi_objective_variants(name):
 
 @pytest.mark.parametrize("identity", [i for i in DESIGNS if "MO-" not in i and "Goal" not in i])
 def test_plain_variants_have_no_face_of_another(identity):
-    env = gym.make(identity, model=cheap(identity)).unwrapped
+    env = gym.make(identity, **({} if "NanotubeDesign" in identity else {"model": cheap(identity)})).unwrapped
     assert not hasattr(env, "compute_reward")
     assert not hasattr(env, "reward_space")
 

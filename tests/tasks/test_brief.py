@@ -98,7 +98,7 @@ def test_a_user_writes_a_brief_by_name(task):
         task.brief(young=(2.0, 1.0))
     with pytest.raises(ConfigurationError, match="gap is no property of this task: give young_gpa, young"):
         task.brief(gap=(0.0, 1.0))
-    with pytest.raises(ConfigurationError, match="young=3.0 must be a pair"):
+    with pytest.raises(ConfigurationError, match=r"young=3\.0 must be a pair"):
         task.brief(young=3.0)
 
 

@@ -5,7 +5,7 @@ and others that are at hand act, and writes docs/images/agent.gif and docs/image
 
 Who acts: the trained agent on NanotubeDoping; on NanotubeChirality and NanotubeIsotopes, the best design of the table
 of all; on NanotubeThermoelectric, the best known one; on CVDGrowth, the predictive controller; on CVDRecipe and
-Experiments, a Gaussian process of Optuna; on FilmAnnealing, a rule that heats until the grains have their size.
+Experiments, a Gaussian process of Optuna; on FilmAnnealing, the scripted expert.
 """
 
 import json
@@ -21,12 +21,12 @@ from sb3_contrib import MaskablePPO
 
 import matgym  # noqa: F401  # registers the environments
 from matgym.agents.controllers.predictive import PredictiveController
+from matgym.agents.experts import expert_of
 from matgym.agents.sb3 import make_agent
+from matgym.agents.scripted import Alone
 from matgym.envs.pictures import design_frame
-from matgym.processes.annealing.film import COLDEST_C, HOTTEST_C
 from matgym.processes.campaigns.emulator import emulate
 from matgym.processes.campaigns.experiments import measured
-from matgym.processes.controls import to_actions
 from matgym.tasks import decoration_task
 from matgym.tasks.experiments import ExperimentTask
 from matgym.viz.canvas import rgb
@@ -196,12 +196,8 @@ def campaign(name, **arguments):
 def annealing():
     env = gym.make("matgym/FilmAnnealing-v0", render_mode="rgb_array")
 
-    def act(observation):
-        radius, target = observation[[0, 5]] + 1.0
-        hot = HOTTEST_C if radius < 0.9 * target else 1300.0  # cooling takes minutes, in which grains go on growing
-        return to_actions(np.array([hot]), np.array([COLDEST_C]), np.array([HOTTEST_C])).astype(np.float32)
-
-    return joined([play(env, act, seed=2, options={"target": 8.0})])
+    expert = Alone(expert_of("matgym/FilmAnnealing-v0").make())
+    return joined([play(env, lambda observation: expert(env, observation), seed=2, options={"target": 8.0})])
 
 
 def main():

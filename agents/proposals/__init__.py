@@ -1,0 +1,1 @@
+"""Learned proposals inside simulated annealing."""
