@@ -26,6 +26,10 @@ STEPS: Final[Mapping[str, int]] = {"easy": 32, "medium": 64, "hard": 128, "extre
 """Changes of an episode by level: four for each atom that may be placed, but at level extreme. A choice of ours."""
 
 
+LEAST: Final = 0.01
+"""Size of an effect below which it is proportional to the change of the worth. A choice of ours."""
+
+
 class NanotubeImprovement(DesignEpisodes):
     """Improve a decorated carbon nanotube until it meets a brief.
 
@@ -55,8 +59,8 @@ class NanotubeImprovement(DesignEpisodes):
     each kind; the strain, one-hot. Then follow the state of the brief: each property, scaled over its range; by how
     much it misses what is asked, in margins; the worth of the present tube; the effect of each strain; and of each kind
     the largest effect that is allowed. Then 5 S effects, and the brief as in NanotubeDesign. The flat observation does
-    not name the tube. An effect is sign(c) √|c| for the change c of the worth by an action, so that small changes are
-    seen, too; it is 0 beyond the tube, and also given for forbidden actions.
+    not name the tube. An effect is sign(c) (√(|c| + 10⁻⁴) - 10⁻²) for the change c of the worth by an action, so that
+    small changes are seen, too; it is 0 beyond the tube, and also given for forbidden actions.
 
     ## Rewards
     The worth of a tube is the mean over the properties that the brief asks for of 1 / (1 + 9 (d / margin)²), where d is
@@ -216,7 +220,7 @@ class NanotubeImprovement(DesignEpisodes):
         self._told["met"][rows] = self.task.met(scores, targets) & (self.builder.excess(rows) == 0)
         batch = self.task.space.decode(designs)
         edited = self._edits.predict(batch)
-        present = self.task.rewards(edited.values, targets)
+        present = self.task.rewards_at(edited.values, targets)
         tube = np.repeat(np.arange(len(rows)), batch.n_sites)
         inside = np.arange(self.task.space.sites) < batch.n_sites[:, None]
         placed = np.zeros((*inside.shape, len(PUT)), dtype=np.float32)
@@ -229,7 +233,7 @@ class NanotubeImprovement(DesignEpisodes):
     def _changed(self, values: FloatArray, targets: FloatArray, present: FloatArray) -> FloatArray:
         """Return the (n, k) changes of n present worths by changes that lead to (n, k, P) properties."""
         count, ways, parts = values.shape
-        after = self.task.rewards(values.reshape(-1, parts), np.repeat(targets, ways, axis=0))
+        after = self.task.rewards_at(values.reshape(-1, parts), np.repeat(targets, ways, axis=0))
         return after.reshape(count, ways) - present[:, None]
 
     def _look(self, values: FloatArray, worth: FloatArray, rows: IntArray) -> Float32Array:
@@ -245,8 +249,9 @@ class NanotubeImprovement(DesignEpisodes):
 
 
 def _effects(changes: Float32Array) -> Float32Array:
-    """Return changes of the worth as they are observed: small ones are enlarged."""
-    return np.asarray(np.sign(changes) * np.sqrt(np.abs(changes)), dtype=np.float32)
+    """Return changes of the worth as they are observed: small ones are enlarged, but not rounding."""
+    size = np.sqrt(np.abs(changes) + LEAST**2) - LEAST
+    return np.asarray(np.sign(changes) * size, dtype=np.float32)
 
 
 class NanotubeImprovementEnv(DesignEnv):

@@ -260,9 +260,9 @@ class BriefTask(DesignTask):
     @override
     def reward_of(self, achieved: FloatArray, targets: FloatArray) -> FloatArray:
         """Return the (B,) rewards of (B, 2 P) achieved properties, each twice, for any (B, 2 P) briefs."""
-        return self.rewards(achieved[:, ::2], np.broadcast_to(targets, achieved.shape))
+        return self.rewards_at(achieved[:, ::2], np.broadcast_to(targets, achieved.shape))
 
-    def rewards(self, values: FloatArray, targets: FloatArray) -> FloatArray:
+    def rewards_at(self, values: FloatArray, targets: FloatArray) -> FloatArray:
         """Return the (B,) rewards of (B, P) properties for (B, 2 P) briefs."""
         parts, asked = self._parts(values, targets, np.zeros(values.shape))
         return np.asarray((parts * asked).sum(axis=1) / np.maximum(asked.sum(axis=1), 1))

@@ -28,7 +28,7 @@ from matgym.surrogates.honeycomb.graph import (
 from matgym.surrogates.honeycomb.pairs import INVERSE_LENGTH, ONE, OTHER, PairNetwork
 from matgym.surrogates.honeycomb.surrogate import HoneycombSurrogate
 from matgym.surrogates.honeycomb.targets import Targets
-from matgym.typing import FloatArray, IntArray
+from matgym.typing import Float32Array, FloatArray, IntArray
 
 SITES_A_PASS: Final = 8_192
 """Sites of a pass: more do not fit into the processor's cache. A choice of ours."""
@@ -137,7 +137,7 @@ class SingleEdits:
         return Edited(values, placed, strained)
 
     def _of_form(
-        self, form: _Form, batch: TubeBatch, graph: Honeycombs, near: FloatArray, returns: FloatArray
+        self, form: _Form, batch: TubeBatch, graph: Honeycombs, near: Float32Array, returns: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return the columns of a property in `Edited`.
 
@@ -156,8 +156,8 @@ class SingleEdits:
 
         slope = _slopes(near, form.pairs)  # (S, species, H): of the standardised values, times the number of sites
         if form.sums is not None:
-            slope += _slopes(near, form.sums) * length.astype(near.dtype)[tube, None, None]
-        slope /= count.astype(near.dtype)[tube, :, None]
+            slope += _slopes(near, form.sums) * length.astype(np.float32)[tube, None, None]
+        slope /= count.astype(np.float32)[tube, :, None]
         own = slope[site, held]
         pairs = 0.5 * np.add.reduceat(own, batch.offsets[:-1], axis=0, dtype=np.float64)
         present = _of_numbers(form, numbers) + pairs
@@ -176,7 +176,7 @@ class SingleEdits:
         table += _of_numbers(form, moved) - _of_numbers(form, numbers)[:, None, None]
 
         after = slope[:, [int(kind) for kind in self.kinds]] - own[:, None]
-        after += (table + present[:, None, None]).astype(near.dtype)[tube, held]
+        after += (table + present[:, None, None]).astype(np.float32)[tube, held]
         strained = np.repeat(numbers[:, None], len(self.strains), axis=1)
         mean, scale = scaling.numbers_mean[_STRAIN], scaling.numbers_scale[_STRAIN]
         strained[..., _STRAIN] = (100.0 * np.array(self.strains) - mean) / scale
@@ -228,14 +228,16 @@ def _symmetric(weights: FloatArray, one: IntArray, other: IntArray, size: int) -
 
 def _by_walk(weights: FloatArray) -> FloatArray:
     """Return the (M, F, F, H) second derivatives of (H, M, pairs) weights."""
-    return np.moveaxis(_symmetric(weights, ONE.numpy(), OTHER.numpy(), SITE_FEATURES), 0, -1)
+    matrices: FloatArray = np.moveaxis(_symmetric(weights, ONE.numpy(), OTHER.numpy(), SITE_FEATURES), 0, -1)
+    return matrices
 
 
-def _slopes(near: FloatArray, weights: FloatArray) -> FloatArray:
+def _slopes(near: Float32Array, weights: FloatArray) -> Float32Array:
     """Return the (S, species, H) derivatives of pairs by what a site holds, for (S, M F) features that walks reach."""
     walks, features, _, heads = weights.shape
     table = np.einsum("sf,mgfh->mgsh", _MARKS, weights).reshape(walks * features, -1)
-    return (near @ table.astype(near.dtype)).reshape(len(near), len(_MARKS), heads)
+    slopes: Float32Array = near @ table.astype(np.float32)
+    return slopes.reshape(len(near), len(_MARKS), heads)
 
 
 def _of_numbers(form: _Form, numbers: FloatArray) -> FloatArray:
@@ -251,20 +253,22 @@ def _values(form: _Form, targets: Targets, standard: FloatArray) -> FloatArray:
     scaling, one = form.surrogate.scaling, slice(form.column, form.column + 1)
     only = Targets(targets.offset[:, one], targets.factor[:, one], targets.inverse[one], targets.positive[one])
     learned = standard * scaling.scale[form.column] + scaling.mean[form.column]
-    return only.values(np.moveaxis(learned, 0, -1)[..., None])[..., 0].mean(axis=-2).T
+    values = only.values(np.moveaxis(learned, 0, -1)[..., None])[..., 0]
+    return np.asarray(values.mean(axis=-2).T)
 
 
-def _reached(graph: Honeycombs, shells: int, directed: int) -> FloatArray:
+def _reached(graph: Honeycombs, shells: int, directed: int) -> Float32Array:
     """Return (S, M F) features of sites at the other ends of walks, in the order of `PairNetwork.features`.
 
     Where the direction of the last bond counts, the mean over both orders of the walk is taken: a pair has no order.
     """
     cosines, columns = graph.directions[:, :, 0].T[..., None], graph.neighbours.T
 
-    def step(x: FloatArray, weights: Any = (1.0, 1.0, 1.0)) -> FloatArray:
-        return weights[0] * x[columns[0]] + weights[1] * x[columns[1]] + weights[2] * x[columns[2]]
+    def step(x: Float32Array, weights: Any = (1.0, 1.0, 1.0)) -> Float32Array:
+        near: Float32Array = weights[0] * x[columns[0]] + weights[1] * x[columns[1]] + weights[2] * x[columns[2]]
+        return near
 
-    def walks(x: FloatArray, longest: int) -> list[FloatArray]:
+    def walks(x: Float32Array, longest: int) -> list[Float32Array]:
         found = [x]
         for length in range(1, longest + 1):
             before = 0.0 if length == 1 else (3.0 if length == 2 else 2.0) * found[-2]
@@ -288,6 +292,6 @@ def _returns(lattice: TubeLattice, shells: int, directed: int) -> FloatArray:
     marked = np.zeros((lattice.n_sites, 1), dtype=np.float32)
     marked[0] = 1.0
     directions = np.broadcast_to(bond_directions(lattice), (lattice.n_sites, 3, 2))
-    none = np.zeros(0)
-    graph = Honeycombs(lattice.neighbours, directions, marked, none, none)
-    return _reached(graph, shells, directed)[0].astype(np.float64)
+    of_tube, none = np.zeros(lattice.n_sites, dtype=np.int64), np.zeros((1, 0), dtype=np.float32)
+    graph = Honeycombs(lattice.neighbours, directions, marked, none, of_tube)
+    return np.asarray(_reached(graph, shells, directed)[0], dtype=np.float64)
