@@ -8,7 +8,9 @@ from gymnasium import spaces
 from typing_extensions import override
 
 from matgym.envs.builders import Builder, Graph
+from matgym.errors import ConfigurationError
 from matgym.structures import Species
+from matgym.tasks import Designs
 from matgym.tasks.any_tube import HEAD, KINDS, STRAINS, AnyTube
 from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray, SpeciesArray
 
@@ -95,6 +97,10 @@ class Mutation(Builder):
         self.stopped[which[allowed & (further == 0)]] = True
         self.stopped[which] |= self.left[which] == 0
         return self.stopped[rows], allowed
+
+    @override
+    def plan(self, designs: Designs) -> IntArray:
+        raise ConfigurationError("a plan begins with the empty design, and these episodes with complete ones")
 
     def excess(self, rows: IntArray | slice) -> IntArray:
         """Return (rows,) numbers of N atoms minus those of B atoms: -1, 0 or 1."""

@@ -183,7 +183,7 @@ class SingleEdits:
         targets = Targets.of(form.surrogate.predicted, batch, (), np.zeros((len(batch), 0)))
         return (
             _values(form, targets, present),
-            _values(form, targets.take(tube), after),
+            _values(form, targets.take(tube), after.astype(np.float64)),
             _values(form, targets, _of_numbers(form, strained) + pairs[:, None]),
         )
 
