@@ -7,7 +7,6 @@ from typing_extensions import override
 
 from matgym.agents.scripted import Scripted
 from matgym.envs.batch import Episodes
-from matgym.envs.nanotube_improvement import NanotubeImprovement
 from matgym.errors import ConfigurationError
 from matgym.typing import IntArray
 
@@ -36,10 +35,12 @@ class Greedy(Scripted):
         Raises:
             ConfigurationError: if the episodes are not those of NanotubeImprovement.
         """
+        from matgym.envs.nanotube_improvement import NanotubeImprovement  # needs torch
+
         del rng
         if not isinstance(episodes, NanotubeImprovement):
             raise ConfigurationError(f"{type(episodes).__name__} shows no changes: give NanotubeImprovement")
-        self._episodes = episodes
+        self._episodes: NanotubeImprovement = episodes
         size = episodes.size
         self._tried = np.zeros((size, episodes.changes.shape[1]), dtype=bool)
         self._opened = np.zeros(size, dtype=np.int64)  # the change after which an atom lacks its partner
@@ -73,4 +74,3 @@ class Greedy(Scripted):
         builder = self._episodes.builder
         self._opened[rows], self._before[rows] = actions[rows], self._episodes.worth[rows]
         self._undoes[rows] = builder.undoing(rows, actions[rows])
-
