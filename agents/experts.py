@@ -7,6 +7,7 @@ from typing import Final
 from matgym.agents.controllers.growth import Predictive, known_recipe
 from matgym.agents.controllers.rules import ChangeTheBest, HeatUntilLarge
 from matgym.agents.designers import WholeTable, graded_rings, search
+from matgym.agents.greedy import Greedy
 from matgym.agents.scripted import ByDesign, Scripted
 from matgym.errors import ConfigurationError
 from matgym.registration import SPECS, variant_id
@@ -29,6 +30,7 @@ _SEARCH: Final = Expert("32 random designs, 32 mutations of the best, scored by 
 
 EXPERTS: Final = {
     "matgym/NanotubeDesign-v0": _SEARCH,
+    "matgym/NanotubeImprovement-v0": Expert("the best single change, until none helps", Greedy),
     "matgym/NanotubeDoping-v0": _SEARCH,
     "matgym/NanotubeChirality-v0": Expert("the best of all 15,708 tubes, scored once", lambda: ByDesign(WholeTable())),
     "matgym/NanotubeIsotopes-v0": Expert(

@@ -51,12 +51,16 @@ runs that users choose, so that the end of a run with `minutes=60` is not both t
 NANOTUBE_DESIGN_STEPS = 256
 """Time limit of NanotubeDesign, whose episodes end after 203 steps at most."""
 
+NANOTUBE_IMPROVEMENT_STEPS = 512
+"""Time limit of NanotubeImprovement: twice the changes of its longest episodes."""
+
 CAMPAIGN_STEPS = 200
 """Time limit of CVDRecipe and Experiments, whose campaigns terminate after 20 experiments by default."""
 
 _BOTH = ("goal", "multi-objective")
 
 _LEVELS = {name: {"level": name} for name in ("easy", "medium", "hard")}
+_BRIEFS = {name: {"level": name} for name in ("easy", "medium", "hard", "extreme")}
 
 SPECS = (
     Spec(
@@ -64,7 +68,13 @@ SPECS = (
         "matgym.envs.nanotube_design:NanotubeDesignEnv",
         NANOTUBE_DESIGN_STEPS,
         _BOTH,
-        {name: {"level": name} for name in ("easy", "medium", "hard", "extreme")},
+        _BRIEFS,
+    ),
+    Spec(
+        "matgym/NanotubeImprovement-v0",
+        "matgym.envs.nanotube_improvement:NanotubeImprovementEnv",
+        NANOTUBE_IMPROVEMENT_STEPS,
+        levels=_BRIEFS,
     ),
     Spec(
         "matgym/NanotubeDoping-v0",

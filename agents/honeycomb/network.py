@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from matgym.agents.honeycomb.trunk import copy_trunk, trunk_of
-from matgym.envs.honeycomb_observation import CONTEXT, DIRECTIONS, HELD, NEIGHBOURS, SITES
+from matgym.envs.honeycomb_observation import CONTEXT, DIRECTIONS, EFFECTS, HELD, NEIGHBOURS, SITES
 from matgym.errors import ConfigurationError
 from matgym.surrogates.honeycomb.network import Round, Sites, SitesSettings, pooled
 
@@ -23,6 +23,10 @@ WIDTH: Final = 16
 
 ROUNDS: Final = 3
 """Default number of rounds of messages."""
+
+STEEPNESS: Final = 100.0
+"""Factor of the weights by which effects count for logits: steps of an optimizer are small, and effects are, too. A
+choice of ours."""
 
 IMPOSSIBLE: Final = -30.0
 """Logit of a placement on padding: its probability is below 1e-12, and no return of an environment is as low."""
@@ -50,6 +54,7 @@ class HoneycombNetwork(BaseFeaturesExtractor):
     Attributes:
         n_actions: A, the number of actions, and so of logits.
         kinds: K, the number of kinds of atoms.
+        effects: C, the number of effects of a site; 0 if the environment has none.
         n_features: F, the number of features of the tube.
     """
 
@@ -69,6 +74,7 @@ class HoneycombNetwork(BaseFeaturesExtractor):
             ConfigurationError: if the spaces do not fit each other, or the surrogate has no such rounds.
         """
         size, channels = observation_space[SITES].shape or (0, 0)
+        self.effects = (observation_space[EFFECTS].shape or (0, 0))[1] if EFFECTS in observation_space.spaces else 0
         numbers = (observation_space[CONTEXT].shape or (0,))[0] - DIRECTIONS
         self.kinds, self.n_actions = channels - HELD, n_actions
         others = n_actions - self.kinds * size
@@ -79,7 +85,7 @@ class HoneycombNetwork(BaseFeaturesExtractor):
             )
         self.n_features = 2 * width + numbers
         super().__init__(observation_space, n_actions + self.n_features)
-        self.trunk = Sites(SitesSettings(width, rounds), channels, numbers)
+        self.trunk = Sites(SitesSettings(width, rounds), channels + self.effects, numbers)
         self.trunk.rounds = nn.ModuleList([FastRound(width) for _ in range(rounds)])
         if trunk is not None:
             copy_trunk(trunk_of(trunk), self.trunk)
@@ -93,13 +99,17 @@ class HoneycombNetwork(BaseFeaturesExtractor):
             nn.init.orthogonal_(layer.weight, 0.01)
             nn.init.zeros_(layer.bias)
         self.has_others = bool(others)
+        if self.effects:  # what a placement does counts for its own logit at once, by weights that are 0 at first
+            self.direct = nn.Linear(self.effects, self.kinds, bias=False)
+            nn.init.zeros_(self.direct.weight)
 
     @override
     def forward(self, observations: dict[str, Tensor]) -> Tensor:
         """Return (B, A + F) logits and features of the tube.
 
         Args:
-            observations: "sites" (B, S, 6 + K), "neighbours" (B, S, 3) and "context" (B, G), as floats.
+            observations: "sites" (B, S, 6 + K), "neighbours" (B, S, 3), "context" (B, G) and, where the environment has
+                them, "effects" (B, S, C), as floats.
         """
         held, context = observations[SITES], observations[CONTEXT]
         count, size, _ = held.shape
@@ -113,8 +123,12 @@ class HoneycombNetwork(BaseFeaturesExtractor):
         near = number[tube[:, None], observations[NEIGHBOURS][real].long()]
         directions = context[:, :DIRECTIONS].reshape(count, 3, 2)[tube]
         numbers = context[:, DIRECTIONS:]
+        own = held[real]
+        if self.effects:
+            effects = observations[EFFECTS][real]
+            own = torch.cat([own, effects], dim=1)
         x = self.trunk.of_sites(
-            nn.functional.pad(held[real], (0, 0, 0, 1)),
+            nn.functional.pad(own, (0, 0, 0, 1)),
             nn.functional.pad(near, (0, 0, 0, 1), value=sites),
             nn.functional.pad(directions, (0, 0, 0, 0, 0, 1)),
             nn.functional.pad(tube, (0, 1), value=count),
@@ -122,6 +136,8 @@ class HoneycombNetwork(BaseFeaturesExtractor):
         )[:sites]
         whole = pooled(x, tube, numbers)
         placed = self.kind(nn.functional.silu(self.site(x) + self.tube(whole)[tube]))
+        if self.effects:
+            placed = placed + self.direct(STEEPNESS * effects)
         logits = torch.full((count, size, self.kinds), IMPOSSIBLE, dtype=x.dtype, device=x.device)
         logits[real] = placed
         further = [self.other(whole)] if self.has_others else []

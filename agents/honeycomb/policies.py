@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from matgym.agents.honeycomb.network import ROUNDS, WIDTH, HoneycombNetwork, Split, value_head
 from matgym.agents.honeycomb.trunk import sizes_of
-from matgym.envs.honeycomb_observation import CONTEXT, NEIGHBOURS, SITES
+from matgym.envs.honeycomb_observation import CONTEXT, EFFECTS, NEIGHBOURS, SITES
 from matgym.errors import ConfigurationError
 
 NAME: Final = "HoneycombPolicy"
@@ -39,7 +39,7 @@ def arguments_of(
         ConfigurationError: if the spaces are not those of `matgym.envs.honeycomb_observation`, or a further argument
             has no effect.
     """
-    if not isinstance(observation, spaces.Dict) or set(observation) != {SITES, NEIGHBOURS, CONTEXT}:
+    if not isinstance(observation, spaces.Dict) or set(observation) - {EFFECTS} != {SITES, NEIGHBOURS, CONTEXT}:
         raise ConfigurationError(
             f"{NAME} cannot read a {type(observation).__name__} space: make the environment with "
             "observation='honeycomb'"

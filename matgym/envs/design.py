@@ -123,6 +123,7 @@ class DesignEpisodes(Episodes):
         on_forbidden: OnForbidden | None = None,
         observation: Observed | None = None,
         reward_type: RewardType | None = None,
+        builder: Builder | None = None,
     ) -> None:
         """Prepare episodes.
 
@@ -136,6 +137,7 @@ class DesignEpisodes(Episodes):
             observation: the form of the observation of a design; see `Observed`. Default: "flat".
             reward_type: when an episode is rewarded; see `RewardType`. Default: "sparse". With "dense" the models
                 predict each unfinished design, and the ledger counts it.
+            builder: the builder of the designs. Default: that of the space; see `make_builder`.
 
         Raises:
             ConfigurationError: if the task does not support the variant, the form of the observation or the type of
@@ -156,7 +158,7 @@ class DesignEpisodes(Episodes):
             raise ConfigurationError("a reward function has no effect in the multi-objective variant: leave it out")
         self.task, self.size, self.variant = task, size, variant
         require_room(size, task.space.width)
-        self.builder: Builder = make_builder(task.space, size, at_once=at_once, initial=initial)
+        self.builder: Builder = builder or make_builder(task.space, size, at_once=at_once, initial=initial)
         self.masked, self.steps = self.builder.masked, self.builder.steps
         self.reward_names = task.component_names
         if on_forbidden is not None and not self.builder.forbids:

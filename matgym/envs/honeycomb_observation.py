@@ -10,6 +10,9 @@ An observation is a dictionary of three arrays for a tube of at most S sites on 
   bond to the circumference; then the 14 features of `matgym.surrogates.honeycomb.graph.NAMES` (diameter, chirality,
   length, load and composition); then M numbers of the environment, such as the remaining budget and the targets.
 
+An environment that knows what each placement would do adds a fourth array, "effects", (S, C): C numbers of each site in
+[-1, 1], such as the change of the reward by each kind; zeros on padding.
+
 Action `k * S + site` places kind k on a site. E further actions may follow, such as one that stops, or choices of the
 tube: E is the number of actions minus K S. All of K, S and E follow from the spaces, and a policy reads the bonds from
 the observation, so that each row of a batch can be another tube.
@@ -29,6 +32,7 @@ from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray
 SITES: Final = "sites"
 NEIGHBOURS: Final = "neighbours"
 CONTEXT: Final = "context"
+EFFECTS: Final = "effects"
 
 HELD: Final = len(Species)
 """The number of one-hot columns of a site; those of the kinds that may be placed follow."""
@@ -43,18 +47,21 @@ _LARGEST: Final = 64.0
 """Bound of the entries of the context; those of all tubes are smaller, and larger ones are clipped."""
 
 
-def honeycomb_space(sites: int, kinds: int, more: int) -> spaces.Dict:
+def honeycomb_space(sites: int, kinds: int, more: int, effects: int = 0) -> spaces.Dict:
     """Return the space of observations of tubes of at most S sites.
 
     Args:
         sites: S, the largest number of sites of a tube.
         kinds: K, the number of kinds of atoms that can be placed.
         more: M, the number of entries of the environment in the context.
+        effects: C, the number of effects of a site; 0 for none.
     """
+    further = {EFFECTS: spaces.Box(-1.0, 1.0, (sites, effects), np.float32)} if effects else {}
     return spaces.Dict({
         SITES: spaces.Box(0.0, 1.0, (sites, HELD + kinds), np.float32),
         NEIGHBOURS: spaces.Box(0, sites, (sites, 3), np.int32),
         CONTEXT: spaces.Box(-_LARGEST, _LARGEST, (GEOMETRY + more,), np.float32),
+        **further,
     })  # fmt: skip
 
 
@@ -65,6 +72,7 @@ def observe_honeycomb(
     *,
     open_ends: bool = False,
     rows: IntArray | None = None,
+    effects: Float32Array | None = None,
 ) -> dict[str, np.ndarray]:
     """Return B observations of tubes of any lattices; see `honeycomb_space`.
 
@@ -74,6 +82,7 @@ def observe_honeycomb(
         more: (B, M) entries of the environment in the context.
         open_ends: whether tubes are between leads, so that bonds across an end are left out.
         rows: (b,) places of the tubes among the B observations, ascending; the others are padding only. None if b = B.
+        effects: (B, C, S) effects at the sites of a tube, zeros elsewhere; None for none.
 
     Raises:
         ConfigurationError: if bonds are turned, or a tube has more than S sites.
@@ -102,7 +111,8 @@ def observe_honeycomb(
     if len(batch):
         context[rows, DIRECTIONS:GEOMETRY] = _features(batch)
     np.clip(context, -_LARGEST, _LARGEST, out=context)
-    return {SITES: sites, NEIGHBOURS: neighbours, CONTEXT: context}
+    further = {} if effects is None else {EFFECTS: np.ascontiguousarray(effects.transpose(0, 2, 1), dtype=np.float32)}
+    return {SITES: sites, NEIGHBOURS: neighbours, CONTEXT: context, **further}
 
 
 def _features(batch: TubeBatch) -> Float32Array:

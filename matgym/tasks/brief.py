@@ -260,9 +260,20 @@ class BriefTask(DesignTask):
     @override
     def reward_of(self, achieved: FloatArray, targets: FloatArray) -> FloatArray:
         """Return the (B,) rewards of (B, 2 P) achieved properties, each twice, for any (B, 2 P) briefs."""
-        values = achieved[:, ::2]
-        parts, asked = self._parts(values, np.broadcast_to(targets, achieved.shape), np.zeros(values.shape))
+        return self.rewards_at(achieved[:, ::2], np.broadcast_to(targets, achieved.shape))
+
+    def rewards_at(self, values: FloatArray, targets: FloatArray) -> FloatArray:
+        """Return the (B,) rewards of (B, P) properties for (B, 2 P) briefs."""
+        parts, asked = self._parts(values, targets, np.zeros(values.shape))
         return np.asarray((parts * asked).sum(axis=1) / np.maximum(asked.sum(axis=1), 1))
+
+    def outside(self, values: FloatArray, targets: FloatArray) -> FloatArray:
+        """Return (B, P) by how much properties miss their range, in margins: above 0 if too large, below if too small.
+
+        0 stands within a range and where nothing is asked.
+        """
+        bounds = np.asarray(targets).reshape(len(values), -1, 2)
+        return np.asarray((values - np.clip(values, bounds[..., 0], bounds[..., 1])) / self._margins)
 
 
 def brief_task(

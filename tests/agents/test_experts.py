@@ -20,6 +20,7 @@ from scripts.studies.environments import RandomActions, mean_return
 from tests.envs.env_cases import cheap, needs
 
 SMALL = {
+    "matgym/NanotubeImprovement-v0": {"tubes": [(6, 4, 1), (5, 5, 4)]},
     "matgym/NanotubeDoping-v0": {"n": 7, "cells": 2, "budget": {"B": 2, "N": 2}, "model": cheap("Doping")},
     "matgym/NanotubeChirality-v0": {},
     "matgym/NanotubeIsotopes-v0": {},

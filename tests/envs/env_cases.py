@@ -33,6 +33,7 @@ KEYS = {
 
 
 SMALL = {
+    "matgym/NanotubeImprovement-v0": {"steps": 4, "tubes": [(6, 4, 1), (5, 5, 4)]},
     "matgym/CVDGrowth-v0": {"minutes": 5},
     "matgym/CVDRecipe-v0": {"minutes": 5, "experiments": 3},
     "matgym/FilmAnnealing-v0": {"task": AnnealingTask(size=40, steps=4)},

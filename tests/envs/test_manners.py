@@ -21,6 +21,7 @@ from matgym.testing import check_vector_env
 from matgym.viz.canvas import FRAME_SHAPE
 
 SMALL = {
+    "matgym/NanotubeImprovement-v0": {"steps": 4, "tubes": [(6, 4, 1), (5, 5, 4)]},
     "matgym/NanotubeDoping-v0": {"instance": "doping-easy"},
     "matgym/NanotubeThermoelectric-v0": {"instance": "thermoelectric-easy"},
     "matgym/CVDGrowth-v0": {"minutes": 5},

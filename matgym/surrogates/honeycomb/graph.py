@@ -6,6 +6,9 @@ and of B sites, which point in opposite directions, so that a network of them is
 across the tube as well as under rotations and screws. The mirror image of a tube has the other sign of sin 2φ.
 """
 
+import threading
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -77,8 +80,32 @@ def pieces(batch: TubeBatch, sites: int) -> list[IntArray]:
     return [np.asarray(np.flatnonzero(number == each), dtype=np.int64) for each in np.unique(number)]
 
 
+class _Last(threading.local):
+    """The last batch of a thread of which a graph was made, as long as anything else holds it, and this graph."""
+
+    batch: Callable[[], TubeBatch | None] = staticmethod(lambda: None)
+    graph: Honeycombs | None = None
+
+
+_LAST = _Last()
+
+
 def honeycombs(batch: TubeBatch) -> Honeycombs:
-    """Return tubes of any lattices as one graph."""
+    """Return tubes of any lattices as one graph; of the last batch again without effort.
+
+    A task asks the models of several properties about the same batch, one after the other.
+    """
+    if _LAST.graph is None or _LAST.batch() is not batch:
+        _LAST.graph, _LAST.batch = _graph_of(batch), weakref.ref(batch, _forget)
+    return _LAST.graph
+
+
+def _forget(gone: Callable[[], TubeBatch | None]) -> None:
+    if _LAST.batch is gone:
+        _LAST.graph = None
+
+
+def _graph_of(batch: TubeBatch) -> Honeycombs:
     neighbours = np.empty((len(batch.species), 3), dtype=np.int64)
     directions = np.empty((len(batch.species), 3, 2), dtype=np.float32)
     starts = batch.offsets[:-1]

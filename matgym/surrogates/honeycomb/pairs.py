@@ -34,10 +34,10 @@ ROUNDING: Final = 1e-7
 CONSTANT: Final = 1e-5
 """Spread of a feature, relative to its largest value, that rounding to single precision explains."""
 
-_INVERSE_LENGTH: Final = 4  # column of `tube_features`
+INVERSE_LENGTH: Final = 4  # column of `tube_features`
 
 _FIRST, _SECOND = torch.triu_indices(TUBE_FEATURES, TUBE_FEATURES)
-_ONE, _OTHER = torch.triu_indices(SITE_FEATURES, SITE_FEATURES)
+ONE, OTHER = torch.triu_indices(SITE_FEATURES, SITE_FEATURES)
 
 
 def constant_columns(features: FloatArray) -> BoolArray:
@@ -82,7 +82,7 @@ class PairNetwork(nn.Module):
     def __init__(self, settings: PairSettings, outputs: int, *, informed: int = 0, sums: bool = False) -> None:
         super().__init__()
         self.settings, self.sums = settings, sums
-        pairs = len(_ONE) * (1 + settings.shells + settings.directed)
+        pairs = len(ONE) * (1 + settings.shells + settings.directed)
         products = len(_FIRST) if settings.products else 0
         self.n_features = TUBE_FEATURES + informed + products + pairs * (1 + sums)
         self.head = nn.Sequential(nn.Linear(self.n_features, outputs))
@@ -101,7 +101,7 @@ class PairNetwork(nn.Module):
 
         def products(other: Tensor) -> Tensor:
             far = other[marked]
-            both = own[:, _ONE] * far[:, _OTHER] + own[:, _OTHER] * far[:, _ONE]
+            both = own[:, ONE] * far[:, OTHER] + own[:, OTHER] * far[:, ONE]
             total = torch.zeros(len(numbers), both.shape[1], dtype=both.dtype, device=both.device)
             return total.index_add(0, owner, both) / (2.0 * count)
 
@@ -115,7 +115,7 @@ class PairNetwork(nn.Module):
             found.append(products(walked))
         pairs = torch.cat(found, dim=1)
         if self.sums:
-            pairs = torch.cat([pairs, pairs / numbers[:, _INVERSE_LENGTH, None]], dim=1)
+            pairs = torch.cat([pairs, pairs / numbers[:, INVERSE_LENGTH, None]], dim=1)
         squares = [numbers[:, _FIRST] * numbers[:, _SECOND]] if self.settings.products else []
         return torch.cat([numbers, *squares, pairs], dim=1)
 

@@ -212,8 +212,10 @@ class HoneycombSurrogate(ValueObject, Model):
         """
         physics = self.inputs(batch) if physics is None else physics
         outputs, pooled = [], []
-        for rows in pieces(batch, SITES_A_PASS):
-            tensors = self.tensors(honeycombs(batch.take(rows)), physics[rows])
+        parts = pieces(batch, SITES_A_PASS)
+        for rows in parts:
+            part = batch if len(parts) == 1 else batch.take(rows)
+            tensors = self.tensors(honeycombs(part), physics[rows])
             with torch.inference_mode():
                 first = self.networks[0].features(*tensors)
                 alike = isinstance(self.networks[0], PairNetwork)  # whose features have no weights
