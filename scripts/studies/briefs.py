@@ -45,7 +45,7 @@ class Settings:
     """
 
     designs: tuple[tuple[str, int], ...] = (
-        ("easy", 40_000), ("medium", 100_000), ("hard", 400_000), ("extreme", 1_000_000)
+        ("easy", 20_000), ("medium", 40_000), ("hard", 200_000), ("extreme", 1_000_000)
     )  # fmt: skip
     briefs: int = 200
     levels: tuple[str, ...] = ("easy", "medium", "hard")
@@ -157,14 +157,14 @@ def searched(make, task, target, most, seed):
 
 def jobs(settings):
     """Return the jobs of a study."""
-    for level, count in settings.designs:
-        for given in (False, True):
-            for part in range(-(-count // PART)):
-                yield Shares(settings, level, given, part)
     for level in settings.levels:
         for method in (*METHODS, *(f"look-up {size}" for size in settings.tables)):
             for seed in range(settings.seeds):
                 yield Search(settings, level, method, seed)
+    for level, count in settings.designs:
+        for given in (False, True):
+            for part in range(-(-count // PART)):
+                yield Shares(settings, level, given, part)
 
 
 def main():
