@@ -36,10 +36,9 @@ HARD = {
         "`python -m scripts.studies.briefs` compares them."
     ),
     "matgym/NanotubeImprovement-v0": (
-        "The agent is told what each single change does, so that greedy changes go far: they meet nearly all briefs of "
-        "the levels easy and medium. What is left is a sequence: several changes that only together help, which atom "
-        "to take away, and which one to move. `python -m scripts.studies.improvement` compares the policies on tubes "
-        "that training did not see."
+        "The agent is told what each single change does, so that greedy changes go far. What is left is a sequence: "
+        "several changes that only together help, which atom to take away, and which one to move. "
+        "`python -m scripts.studies.improvement` compares the policies on tubes that training did not see."
     ),
     "matgym/NanotubeDoping-v0": (
         "There are 10²⁴ designs, the gap depends on the order of all atoms, and large gaps are rare among random "

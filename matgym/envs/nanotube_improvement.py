@@ -47,20 +47,33 @@ class NanotubeImprovement(DesignEpisodes):
     change helps. Levels are those of NanotubeDesign with given tubes; episodes have up to 32, 64, 128 and 256 changes.
 
     ## Action Space
-    `Discrete(5 S + 5)` for at most S sites: action `k S + site` puts kind k (0 B, 1 N, 2 vacancy, 3 14C, 4 12C) on a
-    site; then follow stop, and strains of 0, 1, 2 and 3 %. `action_masks()` and `info["action_mask"]` give the allowed
-    actions. Kinds may not exceed their largest shares, nor all atoms their largest number. Stop needs as many B as N
-    atoms, and so does the tube after the last change.
+    `Discrete(805)` at level easy, `Discrete(5 S + 5)` for at most S sites: action `k S + site` puts kind k (0 B, 1 N,
+    2 vacancy, 3 14C, 4 12C) on a site; then follow stop, and strains of 0, 1, 2 and 3 %. `action_masks()` and
+    `info["action_mask"]` give the allowed actions. Kinds may not exceed their largest shares, nor all atoms their
+    largest number. Stop needs as many B as N atoms, and so does the tube after the last change.
 
     ## Observation Space
-    With `observation="honeycomb"`, the graph of the tube with effects: see `matgym.envs.honeycomb_observation`. By
-    default `Box(-1, 1, float32)`: 4 S entries, 1 where a site holds each kind; eleven numbers: the share of changes
-    that are left; 1 or 0 if B or N lacks an atom, otherwise 0.5; the share of all atoms that are placed and that of
-    each kind; the strain, one-hot. Then follow the state of the brief: each property, scaled over its range; by how
-    much it misses what is asked, in margins; the worth of the present tube; the effect of each strain; and of each kind
-    the largest effect that is allowed. Then 5 S effects, and the brief as in NanotubeDesign. The flat observation does
-    not name the tube. An effect is sign(c) (√(|c| + 10⁻⁴) - 10⁻²) for the change c of the worth by an action, so that
-    small changes are seen, too; it is 0 beyond the tube, and also given for forbidden actions.
+    With `observation="honeycomb"`, the graph of the tube with effects: see `matgym.envs.honeycomb_observation`;
+    `HoneycombPolicy` reads it. By default, and at level easy, `Box(-1, 1, (1473,), float32)`:
+
+    | Num       | Observation                                                               | Min | Max |
+    |-----------|---------------------------------------------------------------------------|-----|-----|
+    | 0–639     | 1 where a site holds each kind: 160 sites for B, N, vacancies, 14C        | 0   | 1   |
+    | 640       | share of the changes that are left                                        | 0   | 1   |
+    | 641       | 1 or 0 if a B or an N atom is missing, 0.5 if none is                     | 0   | 1   |
+    | 642–646   | share of the atoms that are placed, of all and of each kind               | 0   | 1   |
+    | 647–650   | strain of 0, 1, 2, 3 %, one-hot                                           | 0   | 1   |
+    | 651–653   | each property, scaled over its range                                      | -1  | 1   |
+    | 654–656   | by how much each property misses what is asked, in margins                | -1  | 1   |
+    | 657       | worth of the present tube                                                 | 0   | 1   |
+    | 658–661   | effect of each strain                                                     | -1  | 1   |
+    | 662–666   | largest effect of each kind that is allowed                               | -1  | 1   |
+    | 667–1466  | effect of each kind on each of 160 sites                                  | -1  | 1   |
+    | 1467–1472 | least and largest value of each property, scaled over its range           | -1  | 1   |
+
+    What a brief does not ask is observed as the whole range, -1 and 1. The flat observation does not name the tube. An
+    effect is sign(c) (√(|c| + 10⁻⁴) - 10⁻²) for the change c of the worth by an action, so that small changes are seen,
+    too; it is 0 beyond the tube, and also given for forbidden actions.
 
     ## Rewards
     The worth of a tube is the mean over the properties that the brief asks for of 1 / (1 + 9 (d / margin)²), where d is
