@@ -28,6 +28,7 @@ ALLOWED = {
     ("matgym/files.py", "yaml.load"),  # with a subclass of PyYAML's safe loader
     ("matgym/testing.py", "pickle.loads"),  # of what was pickled in the same line
     ("matgym/benchmark/methods.py", "importlib.import_module"),  # the optimizer of a suite that is run
+    ("matgym/benchmark/tasks.py", "importlib.import_module"),  # the task of a suite that is run
     ("agents/training.py", "importlib.import_module"),  # an environment that the user names, or an agent with --trust
     ("matgym/surrogates/__init__.py", "importlib.import_module"),  # of matgym
     ("matgym/tasks/initial_designs.py", "importlib.import_module"),  # of matgym

@@ -41,8 +41,9 @@ class Asking:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._problem.task, name)
 
-    def draw_targets(self, generators: Sequence[np.random.Generator]) -> FloatArray:
+    def draw_targets(self, generators: Sequence[np.random.Generator], begun: Designs | None = None) -> FloatArray:
         """Return copies of the target of the problem."""
+        del begun
         return self._problem.targets(len(generators))
 
     def score(self, designs: Designs, targets: FloatArray, *, components: bool = False) -> Scores:

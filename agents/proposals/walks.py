@@ -14,6 +14,7 @@ import torch
 from matgym.agents.optimizers.memory import TRIES, Memory
 from matgym.agents.proposals.memory_model import Scaling, predicted
 from matgym.agents.proposals.network import FEATURES, ProposalNetwork
+from matgym.frozen import ValueObject
 from matgym.tasks import Designs
 from matgym.typing import BoolArray, FloatArray, IntArray
 
@@ -25,8 +26,8 @@ MOST_REMEMBERED: Final = 256
 the others are the latest. A choice of ours."""
 
 
-@dataclass(frozen=True)
-class Choice:
+@dataclass(frozen=True, eq=False)
+class Choice(ValueObject):
     """The choices that walks made in one turn, for training.
 
     Attributes:

@@ -1,6 +1,5 @@
 """Audit results: counts, digests, trajectories, and a sample of designs that are scored again."""
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from matgym.benchmark.results import Results
 from matgym.benchmark.runs import task_digests
 from matgym.benchmark.tasks import instance_task, is_exact
 from matgym.errors import ConfigurationError
+from matgym.files import parse_json
 from matgym.tasks import DesignTask
 from matgym.tasks.instances import INSTANCES, instance
 
@@ -108,7 +108,7 @@ def _of_record(row: dict[str, Any]) -> list[Finding]:
     own = digest(row["identity"].encode())
     if not run.endswith(f"-{own}"):
         found.append(Finding(run, "digest of the identity", run.rpartition("-")[2], own))
-    budget = json.loads(row["identity"]).get("budget")
+    budget = parse_json(row["identity"], row["run"]).get("budget")
     if budget != row["spent"]:
         found.append(Finding(run, "evaluations", str(row["spent"]), f"a budget of {budget}"))
     losses = np.array(row["trajectory"], dtype=np.float64)
@@ -130,7 +130,7 @@ def _of_record(row: dict[str, Any]) -> list[Finding]:
 
 def _of_task(row: dict[str, Any], task: DesignTask) -> list[Finding]:
     """Check that the task is that of this version, and the counts are those of its evaluations."""
-    found, identity = [], json.loads(row["identity"])
+    found, identity = [], parse_json(row["identity"], row["run"])
     for what, own in task_digests(row["task"]).items():
         if identity.get(what) != own:
             found.append(Finding(row["run"], f"digest of the {what}", str(identity.get(what)), own))

@@ -20,7 +20,7 @@ app = typer.Typer(no_args_is_help=True, help="List the trained agents that come 
 FILE: Final = "agent.safetensors"
 """Name of an agent's file in a folder."""
 
-ZOO: Final = Path(str(files("matgym.agents"))) / "zoo"
+ZOO: Final = Path(str(files("matgym"))) / "agents" / "zoo"
 """The folder of the agents that come with matgym."""
 
 SUFFIXES: Final = (".safetensors", ".zip")

@@ -10,7 +10,7 @@ from matgym.agents.policy import Policy
 from matgym.benchmark import NamedMethod, search
 from matgym.errors import ConfigurationError, ModelError
 from matgym.structures import tube_lattice
-from matgym.tasks import chirality_task, decoration_task
+from matgym.tasks import Decorations, chirality_task, decoration_task
 from matgym.tasks.instances import instance
 
 WORDS = ("decorations", "choices", "numbers")
@@ -243,7 +243,13 @@ def test_an_optimizer_sees_everything_else_of_its_task(kind):
             return designs
 
     search(Mine, posed.task, posed.targets(1), 4, 0)
-    for name in ("space", "value_name", "unit", "suffix", "component_names", "target_names", "is_uncertain"):
+    space = posed.task.space
+    if isinstance(space, Decorations):  # whose unit cube each search turns
+        seen = found[0].space
+        assert (seen.lattice, seen.edits, seen.between_leads) == (space.lattice, space.edits, space.between_leads)
+    else:
+        assert found[0].space == space
+    for name in ("value_name", "unit", "suffix", "component_names", "target_names", "is_uncertain"):
         assert getattr(found[0], name) == getattr(posed.task, name)
     np.testing.assert_array_equal(found[0].target_ranges, posed.task.target_ranges)
     assert [each.model.name for each in found[0].objectives] == [each.model.name for each in posed.task.objectives]

@@ -23,7 +23,7 @@ def test_designs_are_experiments_of_the_table(table):
     space = task.space
     assert space.choices == (0, 2)
     np.testing.assert_allclose(space.decode(np.array([[-1.0, -1.0], [1.0, 1.0]])), [[0.0, 0.0], [1.0, 1.0]])
-    np.testing.assert_allclose(space.decode(space.from_points(space.points(np.array([[0.5, 1.0]])))), [[0.5, 1.0]])
+    np.testing.assert_allclose(space.decode(space.from_numbers(np.array([[0.5, 1.0]]))), [[0.5, 1.0]])
     assert space.describe(np.array([0.0, 1.0])) == "temperature 0.5, solvent b"
 
 
