@@ -29,7 +29,8 @@ def asks(command: Callable[..., None]) -> Callable[..., None]:
         )
         for prefix, kind, text in words:
             flag = "--" + (prefix + name).replace("_", "-")
-            options[prefix + name] = Annotated[kind | None, typer.Option(flag, metavar="<value>", help=text)]
+            option = typer.Option(flag, metavar="<value>", help=text, hidden=bool(prefix))  # their names fill the help
+            options[prefix + name] = Annotated[kind | None, option]
 
     @wraps(command)
     def told(**given: Any) -> None:
@@ -76,7 +77,10 @@ def design(
     asked: dict[str, Any],
     json: Json = False,
 ) -> None:
-    """Design different tubes that meet a brief, and verify them by physics."""
+    """Design different tubes that meet a brief, and verify them by physics.
+
+    Each quantity also has bounds, such as --min-gap and --max-gap.
+    """
     brief = Brief.of(_names(minimize), _names(maximize), **asked)
     if export and output is None:
         raise ConfigurationError(f"--export {export} has no effect without --output")

@@ -17,7 +17,7 @@ CHIRALITY: Final = 1000.0
 
 LEAST: Final = (CHIRALITY / 2.0, 2.0, 0.0)
 """Distances that designs must exceed, tried in turn until there are enough: another chirality, a composition that
-differs by more than two atoms, anything."""
+differs by more than two atoms, any other composition."""
 
 BEST: Final = 2000
 """Number of the best designs from which different ones are taken."""
