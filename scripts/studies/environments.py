@@ -33,6 +33,7 @@ from scripts.studies.common import ARGUMENTS, Study, StudyJob, interval, print_m
 POLICIES = ("random", "look-up", "expert", "blind", "trained")
 
 TRAINING = {
+    "matgym/NanotubeDesign-v0": ("MaskablePPO", 100_000),
     "matgym/NanotubeDoping-v0": ("MaskablePPO", 150_000),
     "matgym/NanotubeChirality-v0": ("MaskablePPO", 150_000),
     "matgym/NanotubeIsotopes-v0": ("MaskablePPO", 50_000),
@@ -42,7 +43,8 @@ TRAINING = {
     "matgym/Experiments-v0": ("PPO", 40_000),
     "matgym/FilmAnnealing-v0": ("PPO", 15_000),
 }
-"""What is trained in each environment, and for how many steps; small numbers, by our choice."""
+"""What is trained in each environment, and for how many steps; small numbers, by our choice. NanotubeImprovement-v0 has
+a study of its own, `scripts.studies.improvement`."""
 
 BUDGETS = {
     "matgym/CVDGrowth-v0": Budget(population=64, generations=30, episodes=8),
@@ -195,7 +197,12 @@ def summary(rows):
 def main():
     study = Study.from_command_line("environments", __doc__, Settings(), QUICK)
     rows = []
-    levels = [(spec, level) for spec in SPECS for level in spec.levels if level not in study.settings.left_out]
+    levels = [
+        (spec, level)
+        for spec in SPECS
+        for level in spec.levels
+        if spec.id in TRAINING and level not in study.settings.left_out
+    ]
     for seed, (spec, level) in product(range(study.settings.seeds), levels):
         rows += study.rows(jobs_of(study.settings, spec, level, seed))
         study.write({"rows": rows, "environments": summary(rows)})
