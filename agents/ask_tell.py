@@ -125,6 +125,11 @@ class Found(ValueObject):
     evaluated: Designs
     rewards: FloatArray
 
+    def __str__(self) -> str:
+        """Return a line for each of the best designs: its reward and a description."""
+        rewards = self.scores.reward.tolist()
+        return "\n".join(f"{reward:.3f}  {text}" for reward, text in zip(rewards, self.describe(), strict=True))
+
     def verify(self) -> Scores:
         """Return the scores of the best designs by the oracles, which count as oracle evaluations."""
         return self.task.verify(self.designs, Problem(self.task, self.target).targets(len(self.designs)))

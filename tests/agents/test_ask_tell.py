@@ -344,6 +344,7 @@ def test_a_search_returns_different_designs_and_counts_its_evaluations():
         assert (distances(task.space, found.designs[[row]], found.designs[row + 1 :]) > 2.0).all()
     np.testing.assert_allclose(found.verify().value, found.scores.value)  # the table is the oracle
     assert len(found.describe()) == 4
+    assert str(found).splitlines()[0] == f"{found.rewards.max():.3f}  {found.describe()[0]}"
     again = search(instance("doping-easy").task(), SimulatedAnnealing, evaluations=80, seed=1, k=4, distance=2.0)
     np.testing.assert_array_equal(again.evaluated, found.evaluated)
 
