@@ -1,5 +1,6 @@
 """The tubes that a brief is searched on: chiralities whose size fits, and the lengths of their decorated sections."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Final
@@ -57,11 +58,15 @@ class Lattices(ValueObject):
         return np.array([_gap_ev(each.n, each.m) for each in self.space.lattices])
 
 
-def lattices_for(brief: Brief) -> Lattices:
+def lattices_for(brief: Brief, more: Sequence[TubeLattice] = ()) -> Lattices:
     """Return the lattices on which designs for a brief are searched.
 
     The chiralities are those whose diameter fits, or the nearest if there is none. Among those that are too large to be
     decorated, the ones are taken whose undecorated gap comes nearest to what is asked.
+
+    Args:
+        brief: the brief.
+        more: further lattices, of tubes from which a search begins.
     """
     between_leads = bool({"conductance", "zt"} & set(brief.names))
     shapes = _shapes()
@@ -77,7 +82,7 @@ def lattices_for(brief: Brief) -> Lattices:
     if "gap" in brief.names and large:
         order = brief.excess({"gap": np.array([_gap_ev(each.n, each.m) for each in large])})
         large = [large[place] for place in np.argsort(order, kind="stable").tolist()]
-    small = small[:MOST]
+    small = list(dict.fromkeys([*more, *small]))[:MOST]
     if small and between_leads:  # physics between leads takes seconds where a unit cell is large
         large = []
     taken = (*small, *large[: MOST - len(small)])

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from matgym.designer.brief import Brief
+from matgym.designer.labelled import nearest_labelled
 from matgym.designer.lattices import lattices_for
 from matgym.designer.predicting import Predictor
 from matgym.designer.result import Compared, Design, DesignResult
@@ -111,9 +112,10 @@ def designed(
         nonlocal clock
         spent[stage], clock = time.perf_counter() - clock, time.perf_counter()
 
-    lattices = lattices_for(brief)
+    labelled = nearest_labelled(brief)
+    lattices = lattices_for(brief, list(dict.fromkeys(tube.lattice for tube in labelled.tubes)))
     search = Search(brief, lattices, species, np.random.default_rng([seed, 0]))
-    pool = search.run(count, on_progress=lambda done, total: on_progress("searching", done, total))
+    pool = search.run(count, labelled, on_progress=lambda done, total: on_progress("searching", done, total))
     places = different(pool, ROUNDS * count, lattices)
     tubes, scored = list(lattices.space.decode(pool.designs[places])), search.scored
     lap("search")
@@ -133,7 +135,7 @@ def designed(
     on_progress("verifying", len(tubes), len(tubes))
     lap("verification")
     used = _cpu_seconds() - cpu
-    compared = _compared(search) if compare else ()
+    compared = _compared(search, pool) if compare else ()
     if compare:
         lap("comparison")
     # verified designs first: what is not verified may be worse than predicted
@@ -159,25 +161,25 @@ def _made(pool: Pool, row: int, tube: Nanotube, verified: Verified) -> Design:
     return Design(tube, values, half_width, verified.values, verified.failures, bool(pool.estimates.outside[row]))
 
 
-def _compared(search: Search) -> tuple[Compared, ...]:
-    """Return the best of as many random designs as the search scored, on its lattices, and a look-up table of as many.
+def _compared(search: Search, pool: Pool) -> tuple[Compared, ...]:
+    """Return the best of the search, of as many random designs on its lattices, and of a look-up table of as many.
 
     Slow models predict as many designs as in the search: for random designs the most promising ones by the fast models,
     for the table, which does not know the brief, those that were drawn first.
     """
     scored, slow = search.scored, max(search.slow, 1)
-    random = search.score(search.random(scored), slow) if search.lattices.decorable.any() else None
-    from_table = _table(search, scored, slow)
-    found = []
-    for method, pool in (
-        ("the best of random designs", random),
-        ("the nearest of a table of random designs", from_table),
-    ):
-        if pool is not None and len(pool):
-            first = int(pool.order()[0])
-            values = {name: float(of[first]) for name, of in pool.estimates.values.items()}
-            found.append(Compared(method, scored, bool(pool.met[first]), float(pool.excess[first]), values))
+    found = [_best("this search", pool, scored)]
+    if search.lattices.decorable.any():
+        found.append(_best("the best of random designs", search.score(search.random(scored), slow), scored))
+    found.append(_best("the nearest of a table of random designs", _table(search, scored, slow), scored))
     return tuple(found)
+
+
+def _best(method: str, pool: Pool, scored: int) -> Compared:
+    """Return the best design of a method by predictions."""
+    first = int(pool.order()[0])
+    values = {name: float(of[first]) for name, of in pool.estimates.values.items()}
+    return Compared(method, scored, bool(pool.met[first]), float(pool.excess[first]), values)
 
 
 def _table(search: Search, scored: int, slow: int) -> Pool:

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from matgym.designer.brief import Brief
+from matgym.designer.labelled import Labelled
 from matgym.designer.lattices import Lattices
 from matgym.designer.predicting import SECONDS, Estimates, Predictor, is_bare
 from matgym.frozen import ValueObject
@@ -27,8 +28,8 @@ OF_A_CHIRALITY: Final = 8
 RANDOM: Final = 512
 """Number of random designs of the first generation."""
 
-SLOW_SECONDS: Final = 12.0
-"""CPU seconds for predictions by slow models, estimated by `SECONDS`."""
+SLOW_SECONDS: Final = 24.0
+"""CPU seconds on two cores for predictions by slow models, estimated by `SECONDS`."""
 
 SIMPLER: Final = 0.02
 """Loss of decorating all sites, in scales: of equally good designs, the one of fewer decorations is taken."""
@@ -179,21 +180,31 @@ class Search:
     # ---- the search
 
     def run(
-        self, count: int, proposals: Designs | None = None, on_progress: Callable[[int, int], None] = lambda *_: None
+        self,
+        count: int,
+        labelled: Labelled | None = None,
+        on_progress: Callable[[int, int], None] = lambda _done, _total: None,
     ) -> Pool:
         """Return all scored designs.
 
         Args:
             count: number of different designs that are wanted.
-            proposals: further designs of the first generation.
+            labelled: tubes with labels on the lattices of the search, which are scored before random designs.
             on_progress: function that is told the number of finished generations, and of all.
         """
         pool = self.score(self.undecorated(), self.slow_room)
         if self._suffices(pool, count) or not self.lattices.decorable.any():
             return pool
-        first = self.random(RANDOM) if proposals is None else np.concatenate([proposals, self.random(RANDOM)])
         share = max(self.slow_room // (GENERATIONS + 4), 1)
-        pool = pool.joined(self.score(first[self.new(first)], min(4 * share, self.slow_room)))
+        first, guesses = self.random(RANDOM), dict[str, FloatArray]()
+        if labelled is not None and len(labelled.tubes):
+            known = self.lattices.space.encode(labelled.tubes)
+            kept = (self.allowed(known) == known).all(axis=1)
+            first = np.concatenate([known[kept], first])
+            guesses = {"gap": np.concatenate([labelled.gap_ev[kept], np.full(RANDOM, np.nan)])}  # the others come last
+        new = self.new(first)
+        guesses = {name: of[new] for name, of in guesses.items() if name in self.predictor.slow}
+        pool = pool.joined(self.score(first[new], min(4 * share, self.slow_room), guesses))
         for generation in range(GENERATIONS):
             parents = self._survivors(pool)
             places, children = self._children(parents)

@@ -186,3 +186,30 @@ def test_command_line_says_what_is_wrong():
     ):
         called = CliRunner().invoke(app, ["design", *arguments])
         assert message in str(called.exception)
+
+
+def test_a_search_begins_with_labelled_tubes():
+    from matgym.designer.labelled import nearest_labelled
+
+    brief = Brief.of(gap=0.3, diameter=(0.8, 0.9))
+    found = nearest_labelled(brief)
+    verified = SelfConsistentElectrons().predict(list(found.tubes)[:2])["gap_ev"]
+    np.testing.assert_allclose(found.gap_ev[:2], verified, atol=1e-3)
+    assert np.abs(found.gap_ev[:2] - 0.3).max() <= 0.02
+    lattices = lattices_for(brief, [tube.lattice for tube in found.tubes])
+    space = lattices.space
+    assert list(space.decode(space.encode(found.tubes))) == list(found.tubes)
+    assert not len(nearest_labelled(Brief.of(diameter=1.0)).tubes)
+
+
+def test_slow_predictions_do_not_depend_on_halves():
+    from matgym.designer.predicting import model_of
+
+    lattices = lattices_for(Brief.of(gap=0.3, diameter=(0.75, 0.8)))
+    rows = lattices.space.sample_on(np.flatnonzero(lattices.decorable)[[0, 0, 0]], np.random.default_rng(0))
+    rows[:, 1] = 0
+    rows = rows[~is_bare(rows)]
+    found = Predictor(lattices, ("gap",)).predict(rows, ("gap",))
+    expected = model_of("gap").predict(lattices.space.decode(rows))
+    np.testing.assert_allclose(found.values["gap"], expected["gap_ev"], atol=1e-5)
+    np.testing.assert_allclose(found.half_width["gap"], expected.half_width["gap_ev"], rtol=1e-3)

@@ -100,7 +100,7 @@ def row(name, result):
         if of["mae"] is not None and quantity not in {"diameter", "length"}
     )
     told = {each["method"].split()[1]: each for each in result["compared"]}
-    rivals = [_verdict(told.get(method)) for method in ("best", "nearest")]
+    rivals = [_verdict(told.get(method), name) for method in ("search", "best", "nearest")]
     shapes = len({(each["n"], each["m"]) for each in designs})
     wall = result["seconds"]["search"] + result["seconds"]["verification"]
     return (
@@ -109,11 +109,14 @@ def row(name, result):
     )  # fmt: skip
 
 
-def _verdict(rival):
-    """Return whether a simpler method's best design meets the brief by predictions, or by how much it misses it."""
-    if rival is None:
+def _verdict(method, name):
+    """Return how far a method's best design is from the brief, by predictions, and the extreme that it reaches."""
+    if method is None:
         return None
-    return "met" if rival["met"] else f"misses by {rival['excess']:.2g}" if rival["excess"] is not None else "no value"
+    extremes = [ask.quantity.name for ask in Brief.of(**BRIEFS[name]).asks if ask.extreme]
+    reached = "".join(f", {quantity} {method['values'][quantity]:.3g}" for quantity in extremes)
+    excess = "none" if method["excess"] is None else f"{method['excess']:.2g}"
+    return f"{'met' if method['met'] else 'off by ' + excess}{reached}"
 
 
 def main() -> None:
@@ -128,7 +131,7 @@ def main() -> None:
     print_markdown(
         (
             "brief", "met", "chiralities", "first design", "its values", "error of predictions (within ±)", "CPU s",
-            "wall s", "random", "look-up",
+            "wall s", "search", "random", "look-up",
         ),
         [row(name, each) for name, each in results.items()],
     )  # fmt: skip
