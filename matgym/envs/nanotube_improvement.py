@@ -95,6 +95,8 @@ class NanotubeImprovement(DesignEpisodes):
     - `tubes`: the tubes, each (n, m, cells). Default: two lengths of every chirality of 0.63 to 1.35 nm that fits.
     - `properties`: names of the properties. Default: "thermal_conductance", "young", "formation".
     - `models`: sources of models by name of property; they must be ridge regressions on pairs.
+    - `vacancies`: False leaves vacancies out of all designs, so that the oracles can verify all of them: the potentials
+      do not describe vacancies beside B and N. Default: True.
     - `briefs`: seed of the anchors. Default: 0. Another seed gives briefs about other designs, for tests.
     - `task`: a task of your own instead of the arguments above; see `matgym.tasks.brief_task`, with `given=True`.
     - `steps`: the largest number of changes. Default: that of the level; 64 for a task of your own.
@@ -125,6 +127,7 @@ class NanotubeImprovement(DesignEpisodes):
         tubes: Sequence[tuple[int, int, int]] | None = None,
         properties: Sequence[str] | None = None,
         models: Mapping[str, Any] | None = None,
+        vacancies: bool | None = None,
         briefs: int | None = None,
         task: BriefTask | None = None,
         steps: int | None = None,
@@ -135,9 +138,8 @@ class NanotubeImprovement(DesignEpisodes):
         if steps is not None:
             require_counts(steps=steps)
         if task is not None:
-            given_alone(
-                "task", {"level": level, "tubes": tubes, "properties": properties, "models": models, "briefs": briefs}
-            )
+            alone = {"level": level, "tubes": tubes, "properties": properties, "models": models, "briefs": briefs}
+            given_alone("task", alone | {"vacancies": vacancies})
             if not isinstance(task, BriefTask) or not task.space.given or task.estimate != "mean":
                 raise ConfigurationError(
                     f"task={task!r:.80} must be a BriefTask of given tubes: see matgym.tasks.brief_task"
@@ -149,6 +151,7 @@ class NanotubeImprovement(DesignEpisodes):
                 properties=properties,
                 models=models,
                 given=True,
+                vacancies=vacancies is not False,
                 seed=briefs or 0,
             )
             steps = steps or STEPS[level or "easy"]

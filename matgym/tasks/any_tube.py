@@ -69,6 +69,8 @@ class AnyTube(ValueObject, DesignSpace):
         sites: number of sites of a row; at least those of the largest lattice.
         edits: the largest number of atoms that are placed.
         given: whether an environment gives the lattice, rather than letting the agent choose it.
+        vacancies: whether vacancies may be placed. No potential describes them beside B and N atoms, so that the oracle
+            of the formation energy has no value of a tube with both.
 
     Raises:
         ConfigurationError: if there is no lattice, or one does not fit.
@@ -78,6 +80,7 @@ class AnyTube(ValueObject, DesignSpace):
     sites: int
     edits: int
     given: bool = False
+    vacancies: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -107,7 +110,13 @@ class AnyTube(ValueObject, DesignSpace):
     @returns_read_only
     def most(self) -> IntArray:
         """(L, K) largest number of atoms of each kind on each lattice."""
-        return np.minimum((np.array(SHARES) * self.n_sites[:, None]).astype(np.int64), self.edits)
+        shares = np.array(SHARES) * [kind in self.placed for kind in KINDS]
+        return np.minimum((shares * self.n_sites[:, None]).astype(np.int64), self.edits)
+
+    @property
+    def placed(self) -> tuple[Species, ...]:
+        """The kinds of atoms that may be placed."""
+        return tuple(kind for kind in KINDS if self.vacancies or kind is not Species.VACANCY)
 
     # ---- meaning of a row
 
@@ -137,8 +146,8 @@ class AnyTube(ValueObject, DesignSpace):
 
     @cached_property
     def domain(self) -> TubeDomain:
-        """The domain of the lattices, with strain and all kinds."""
-        return TubeDomain(self.lattices, frozenset({Species.C12, *KINDS}), strained=True)
+        """The domain of the lattices, with strain and the kinds that may be placed."""
+        return TubeDomain(self.lattices, frozenset({Species.C12, *self.placed}), strained=True)
 
     def counts(self, designs: Designs) -> IntArray:
         """Return (B, K) the number of atoms of each kind."""

@@ -283,6 +283,7 @@ def brief_task(
     properties: Sequence[str] | None = None,
     models: Mapping[str, Any] | None = None,
     given: bool = False,
+    vacancies: bool = True,
     anchors: int = ANCHORS,
     seed: int = 0,
     estimate: Estimate = "mean",
@@ -296,6 +297,7 @@ def brief_task(
         models: sources of the models that predict them, by name; by default the shipped surrogate of a property. Briefs
             are drawn about values by the shipped ones, where `PROPERTIES` names a property.
         given: whether the tube is given, rather than chosen.
+        vacancies: whether designs, and those about which briefs are drawn, may hold vacancies; see `AnyTube`.
         anchors: number of random designs about which briefs are drawn.
         seed: seed of the anchors: another one gives briefs about other designs. Scales and margins are always those of
             random designs on the usual lattices of the level, so that policies of one level have the same observations.
@@ -311,7 +313,7 @@ def brief_task(
     names = tuple(properties or PROPERTIES)
     if given:
         names = tuple(name for name in names if name != DIAMETER_NM.name)
-    space = AnyTube(tuple(lattices or lattices_of(wanted.sites)), wanted.sites, wanted.edits, given)
+    space = AnyTube(tuple(lattices or lattices_of(wanted.sites)), wanted.sites, wanted.edits, given, vacancies)
     own = models or {}
     objectives = tuple(_objective(name, own.get(name)) for name in names)
     drawn = tuple(_objective(name, own.get(name) if name not in PROPERTIES else None) for name in names)
