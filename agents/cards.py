@@ -172,7 +172,9 @@ class AgentCard(Card):
         action_space: the action space.
         environment: the id of the environment of the training.
         arguments: the arguments of that environment.
-        designs: the number of designs, or of runs of a process, that the training evaluated; 0 if it is not known.
+        designs: the number of designs, or of runs of a process, that the training evaluated, with those of the expert
+            that the agent imitated; 0 if it is not known.
+        imitated: the number of episodes of the scripted expert that the agent imitated before it learned from rewards.
         scores: what the agent reached on episodes that its training did not see; None if it was not measured.
     """
 
@@ -191,6 +193,7 @@ class AgentCard(Card):
     environment: str
     arguments: dict[str, JsonValue]
     designs: int = Field(default=0, ge=0)
+    imitated: int = Field(default=0, ge=0)
     scores: Scores | None = None
 
     @model_validator(mode="after")

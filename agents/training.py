@@ -18,7 +18,9 @@ from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.vec_env import VecEnv
 
 from matgym.agents.acting import Acts
+from matgym.agents.experts import expert_of
 from matgym.agents.honeycomb.policies import NAME as HONEYCOMB
+from matgym.agents.imitation import Imitation, imitate
 from matgym.agents.sb3 import SB3VecEnv, agent_in, check_algorithm, hyperparameters
 from matgym.agents.scripted import Alone
 from matgym.agents.storage import STORE, load_agent, zip_facts
@@ -155,6 +157,24 @@ def _made(environment: str, arguments: Mapping[str, Any], make: Callable[..., An
         raise ConfigurationError(f"there is no environment {environment!r}: {one_line(error)}") from None
     except (AssertionError, AttributeError, TypeError, ValueError) as error:
         raise ConfigurationError(f"{environment} cannot be made with {dict(arguments)}: {error}") from None
+
+
+def imitated(
+    agent: BaseAlgorithm, environment: str, episodes: int, seed: int, on_progress: Callable[[str, int, int], None]
+) -> Imitation:
+    """Let an agent of `learner` imitate the scripted expert of its environment, and return what that took.
+
+    Args:
+        agent: the agent.
+        environment: id of the environment.
+        episodes: number of episodes of the expert.
+        seed: seed of the expert and of the order of its steps.
+        on_progress: called with what is done, a number, and its total.
+
+    Raises:
+        ConfigurationError: if the environment has no expert, or the agent cannot imitate: see `imitate`.
+    """
+    return imitate(agent, expert_of(environment).make(), episodes, np.random.default_rng(seed), on_progress=on_progress)
 
 
 def learn(

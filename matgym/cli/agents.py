@@ -48,6 +48,9 @@ def train(
     ] = 0,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Random seed of the agent and the environments.")] = 0,
     arg: Arguments = None,
+    imitate: Annotated[
+        int, typer.Option(min=0, max=MAX_COUNT, help="Episodes of the scripted expert to imitate before the training.")
+    ] = 0,
     hyperparams: Annotated[
         Path | None, typer.Option(help="Hyper-parameters in rl_zoo3's format, such as those of `matgym tune`.")
     ] = None,
@@ -58,7 +61,7 @@ def train(
     """Train an agent and save it. Uses tuned hyper-parameters if matgym has them. Ctrl-C stops and saves."""
     arguments, file = parsed(arg), _output_file(output)  # before the slow imports
     from matgym.agents.storage import check_storable
-    from matgym.agents.training import learn, learner, rollout_of, settings_in
+    from matgym.agents.training import imitated, learn, learner, rollout_of, settings_in
 
     find_modules()
     outputs = [file] if file.suffix == ".zip" else [file, file.with_suffix(".json")]
@@ -76,15 +79,16 @@ def train(
         def on_steps(done: int, reward: float) -> None:
             show(f"{algo} on {environment}", done, steps, f"mean return {reward:.3f}")
 
+        copied = imitated(agent, environment, imitate, seed, show) if imitate else None
         finished = learn(agent, steps, on_steps, tensorboard)
         work.begin_output()
-        store(agent, file, environment, arguments)
+        store(agent, file, environment, arguments, imitate)
     if not finished:
         print_note("Note", "yellow", f"stopped after {agent.num_timesteps} of {steps} steps")
     recent = [float(episode["r"]) for episode in agent.ep_info_buffer or ()]
     content = {
         "agent": str(file), "algorithm": algo, "environment": environment, "arguments": arguments,
-        "steps": agent.num_timesteps, "tuned": tuned, "finished": finished,
+        "steps": agent.num_timesteps, "tuned": tuned, "finished": finished, "imitated": imitate,
         "recent_return": sum(recent) / len(recent) if recent else None,
     }  # fmt: skip
     kind = "tuned hyper-parameters" if tuned else "default hyper-parameters: none are tuned for it"
@@ -93,6 +97,11 @@ def train(
         f"{algo}, {kind}: {agent.num_timesteps:,} steps"
         + (f" instead of {steps:,}, to complete {rollout_of(agent)}" if agent.num_timesteps > steps else "")
         + (f", mean return of the last {len(recent)} episodes {content['recent_return']:.3f}" if recent else ""),
+        *(
+            [f"  began with {imitate:,} episodes of the expert, mean return {copied.reward:.3f}"]
+            if copied is not None
+            else []
+        ),
         f"  stored in {file}; next: matgym evaluate {file}{trusted}",
     ]
     print_result(content, lines=lines, json=json)
@@ -237,7 +246,9 @@ def _output_file(path: Path) -> Path:
     return agent_file(path)
 
 
-def store(agent: "BaseAlgorithm", file: Path, environment: str, arguments: dict[str, Any]) -> None:
+def store(
+    agent: "BaseAlgorithm", file: Path, environment: str, arguments: dict[str, Any], imitated: int = 0
+) -> None:
     """Write an agent to a file atomically.
 
     Args:
@@ -245,13 +256,14 @@ def store(agent: "BaseAlgorithm", file: Path, environment: str, arguments: dict[
         file: a .zip file for the format of Stable-Baselines3, otherwise a .safetensors file.
         environment: id of the environment of the training.
         arguments: arguments of that environment.
+        imitated: number of episodes of the expert that the agent imitated, for the card.
     """
     from matgym.agents.storage import save_agent, save_zip
 
     if file.suffix == ".zip":
         save_zip(agent, file, environment=environment, arguments=arguments)
     else:
-        save_agent(agent, file, environment=environment, arguments=arguments)
+        save_agent(agent, file, environment=environment, arguments=arguments, imitated=imitated)
 
 
 def _interval(figures: dict[str, float]) -> str:

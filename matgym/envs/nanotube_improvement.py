@@ -26,8 +26,8 @@ STEPS: Final[Mapping[str, int]] = {"easy": 32, "medium": 64, "hard": 128, "extre
 """Changes of an episode by level: four for each atom that may be placed, but at level extreme. A choice of ours."""
 
 
-LEAST: Final = 0.01
-"""Size of an effect below which it is proportional to the change of the worth. A choice of ours."""
+LEAST: Final = 1e-6
+"""Gain of the worth below which no change counts: rounding is below. A choice of ours."""
 
 
 class NanotubeImprovement(DesignEpisodes):
@@ -54,7 +54,7 @@ class NanotubeImprovement(DesignEpisodes):
 
     ## Observation Space
     With `observation="honeycomb"`, the graph of the tube with effects: see `matgym.envs.honeycomb_observation`;
-    `HoneycombPolicy` reads it. By default, and at level easy, `Box(-1, 1, (1473,), float32)`:
+    `HoneycombPolicy` reads it. By default, and at level easy, `Box(-1, 1, (1474,), float32)`:
 
     | Num       | Observation                                                               | Min | Max |
     |-----------|---------------------------------------------------------------------------|-----|-----|
@@ -66,22 +66,25 @@ class NanotubeImprovement(DesignEpisodes):
     | 651–653   | each property, scaled over its range                                      | -1  | 1   |
     | 654–656   | by how much each property misses what is asked, in margins                | -1  | 1   |
     | 657       | worth of the present tube                                                 | 0   | 1   |
-    | 658–661   | effect of each strain                                                     | -1  | 1   |
-    | 662–666   | largest effect of each kind that is allowed                               | -1  | 1   |
-    | 667–1466  | effect of each kind on each of 160 sites                                  | -1  | 1   |
-    | 1467–1472 | least and largest value of each property, scaled over its range           | -1  | 1   |
+    | 658       | 1 + log₁₀(g) / 6 for the largest gain g of an allowed change, 0 for none  | 0   | 1   |
+    | 659–662   | effect of each strain                                                     | -1  | 1   |
+    | 663–667   | largest effect of each kind that is allowed                               | -1  | 1   |
+    | 668–1467  | effect of each kind on each of 160 sites                                  | -1  | 1   |
+    | 1468–1473 | least and largest value of each property, scaled over its range           | -1  | 1   |
 
     What a brief does not ask is observed as the whole range, -1 and 1. The flat observation does not name the tube. An
-    effect is sign(c) (√(|c| + 10⁻⁴) - 10⁻²) for the change c of the worth by an action, so that small changes are seen,
-    too; it is 0 beyond the tube, and also given for forbidden actions.
+    effect is c / g for the change c of the worth by an action and the largest gain g of all that are allowed, at least
+    10⁻⁶, clipped to [-1, 1]: near the end gains are a thousandth of those at the beginning, and choices as fine. It is
+    0 beyond the tube, and also given for forbidden actions.
 
     ## Rewards
     The worth of a tube is the mean over the properties that the brief asks for of 1 / (1 + 9 (d / margin)²), where d is
     the distance to the range; see NanotubeDesign. With `reward_type="dense"` (default) each step is rewarded by the
     change of the worth; with "sparse" the last step is rewarded by the sum. The return is final minus initial worth in
-    both. A tube with a B or N atom too many has a worth as well, though the surrogates extrapolate there. `info["met"]`
-    says whether the present tube meets the brief. The ledger counts one evaluation by each surrogate for the initial
-    tube and for each step but stop; the effects follow from the same features and are not counted.
+    both, plus `met_bonus` if the last tube meets the brief: a tube just outside a range has a worth of nearly 1. A tube
+    with a B or N atom too many has a worth as well, though the surrogates extrapolate there. `info["met"]` says whether
+    the present tube meets the brief. The ledger counts one evaluation by each surrogate for the initial tube and for
+    each step but stop; the effects follow from the same features and are not counted.
 
     ## Starting State
     A random tube of `tubes` with a random design, and a random brief about another design on it.
@@ -101,6 +104,7 @@ class NanotubeImprovement(DesignEpisodes):
     - `task`: a task of your own instead of the arguments above; see `matgym.tasks.brief_task`, with `given=True`.
     - `steps`: the largest number of changes. Default: that of the level; 64 for a task of your own.
     - `reward_type`: "dense" (default) or "sparse".
+    - `met_bonus`: what the last step earns if the last tube meets the brief. Default: 0.
     - `observation`: "flat" (default) or "honeycomb".
     - `on_forbidden`: what happens after a forbidden action. "resample" (default) draws an allowed action instead.
       "penalty" leaves the tube unchanged and gives a reward of -0.1. "terminate" ends the episode
@@ -132,6 +136,7 @@ class NanotubeImprovement(DesignEpisodes):
         task: BriefTask | None = None,
         steps: int | None = None,
         reward_type: RewardType | None = None,
+        met_bonus: float | None = None,
         on_forbidden: OnForbidden | None = None,
         observation: Observed | None = None,
     ) -> None:
@@ -155,12 +160,14 @@ class NanotubeImprovement(DesignEpisodes):
                 seed=briefs or 0,
             )
             steps = steps or STEPS[level or "easy"]
-        self.dense = reward_type != "sparse"
+        self.dense, self.met_bonus = reward_type != "sparse", float(met_bonus or 0.0)
+        if not 0.0 <= self.met_bonus < np.inf:
+            raise ConfigurationError(f"met_bonus={met_bonus} must be a number of at least 0")
         self._edits = SingleEdits([(each.model, each.key) for each in task.objectives], PUT, STRAINS)
         builder = Mutation(task.space, size, steps or STEPS["medium"])
         self.changes = np.zeros((size, int(builder.action_space.n)), dtype=np.float32)
-        self._state = np.zeros((size, 2 * len(task.objectives) + 1 + len(STRAINS) + len(PUT)), dtype=np.float32)
-        self.worth, self._initial = np.zeros(size), np.zeros(size)
+        self._state = np.zeros((size, 2 * len(task.objectives) + 2 + len(STRAINS) + len(PUT)), dtype=np.float32)
+        self.worth, self._initial, self._gain = np.zeros(size), np.zeros(size), np.full(size, LEAST)
         super().__init__(size, task=task, on_forbidden=on_forbidden, observation=observation, builder=builder)
         self.reward_low = -1.0
         self._told["met"] = np.zeros(size, dtype=bool)
@@ -181,7 +188,7 @@ class NanotubeImprovement(DesignEpisodes):
     def observe(self, rows: Rows = ALL) -> Any:
         """Return (rows, n) float32, or a dictionary of arrays on the honeycomb."""
         state, briefs = self._state[rows], self._scaled[rows]
-        effects = _effects(self.changes[rows, : self.builder.stop])
+        effects = self._effects(self.changes[rows, : self.builder.stop], rows)
         if self.on_honeycomb:
             graph = self.builder.graph(rows)
             numbers = np.concatenate([graph.numbers, state, briefs], axis=1)
@@ -223,6 +230,7 @@ class NanotubeImprovement(DesignEpisodes):
         reward = self.worth[which] - (before if self.dense else self._initial[which])
         if not self.dense:
             reward[~ended] = 0.0
+        reward = reward + self.met_bonus * (ended & self._told["met"][which])
         self._told["allowed"][which] = allowed & carried_out
         if self.on_forbidden == "penalty":
             reward[~allowed] = -PENALTY
@@ -243,6 +251,7 @@ class NanotubeImprovement(DesignEpisodes):
         placed[inside] = self._changed(edited.placed, targets[tube], present[tube])
         self.changes[rows, : self.builder.stop] = placed.transpose(0, 2, 1).reshape(len(rows), -1)
         self.changes[rows, self.builder.stop + 1 :] = self._changed(edited.strained, targets, present)
+        self._gain[rows] = np.where(self.builder.masks()[rows], self.changes[rows], 0.0).max(axis=1).clip(LEAST)
         self._state[rows] = self._look(edited.values, worth, rows)
         return worth
 
@@ -257,17 +266,17 @@ class NanotubeImprovement(DesignEpisodes):
         low, high = self.task.target_ranges[::2].T
         scaled = np.clip((2.0 * values - low - high) / (high - low), -1.0, 1.0)
         outside = np.clip(self.task.outside(values, self.targets[rows]), -1.0, 1.0)
-        strains = _effects(self.changes[rows, self.builder.stop + 1 :])
+        strains = self._effects(self.changes[rows, self.builder.stop + 1 :], rows)
         free = self.builder.changeable(rows)
         puts = self.changes[rows, : self.builder.stop].reshape(free.shape)
-        best = _effects(np.where(free, puts, -1.0).max(axis=2))
-        return np.concatenate([scaled, outside, worth[:, None], strains, best], axis=1, dtype=np.float32)
+        best = self._effects(np.where(free, puts, -1.0).max(axis=2), rows)
+        gain = 1.0 - np.log(self._gain[rows]) / np.log(LEAST)
+        parts = (scaled, outside, worth[:, None], gain[:, None], strains, best)
+        return np.concatenate(parts, axis=1, dtype=np.float32)
 
-
-def _effects(changes: Float32Array) -> Float32Array:
-    """Return changes of the worth as they are observed: small ones are enlarged, but not rounding."""
-    size = np.sqrt(np.abs(changes) + LEAST**2) - LEAST
-    return np.asarray(np.sign(changes) * size, dtype=np.float32)
+    def _effects(self, changes: FloatArray | Float32Array, rows: Rows) -> Float32Array:
+        """Return (k, n) changes of the worths of rows as they are observed: see the class."""
+        return np.clip(changes / self._gain[rows, None], -1.0, 1.0, dtype=np.float32)
 
 
 class NanotubeImprovementEnv(DesignEnv):

@@ -62,6 +62,46 @@ def test_dense_and_sparse_rewards_have_the_same_sum_which_is_the_change_of_the_w
     np.testing.assert_allclose(*sums, atol=1e-12)
 
 
+def test_a_bonus_is_paid_once_and_only_if_the_last_tube_meets_the_brief():
+    plain, paid = (made(16, steps=4, met_bonus=bonus) for bonus in (0.0, 0.5))
+    for envs in (plain, paid):
+        envs.reset(seed=2)
+    anything = np.tile([-np.inf, np.inf], (16, 3))
+    anything[:8] = [3e3, 4e3] * 3  # no tube is so stiff
+    designs = np.array(plain.episodes.builder.designs)
+    for envs in (plain, paid):
+        envs.reset(options={"target": anything, "design": designs})
+    rng = np.random.default_rng(0)
+    for step in range(4):
+        actions = random_actions(plain, rng)
+        (_, without, *_), (_, rewards, ended, *_) = plain.step(actions), paid.step(actions)
+        np.testing.assert_allclose(rewards - without, 0.5 * (np.arange(16) >= 8) * (step == 3), atol=1e-12)
+    assert ended.all()
+    with pytest.raises(ConfigurationError, match="met_bonus=-1"):
+        made(met_bonus=-1.0)
+
+
+def test_without_vacancies_no_design_holds_one_and_the_oracle_has_a_formation_energy():
+    envs, rng = made(8, vacancies=False), np.random.default_rng(0)
+    envs.reset(seed=0)
+    for _ in range(12):
+        envs.step(random_actions(envs, rng))
+        assert not (envs.episodes.builder.designs[:, HEAD:] == Species.VACANCY).any()
+    space = envs.task.space
+    drawn = space.sample(64, rng)
+    for _ in range(4):
+        drawn = space.mutate(space.recombine(drawn, drawn[::-1], rng), rng)
+        assert space.valid(drawn).all()
+        assert not (drawn[:, HEAD:] == Species.VACANCY).any()
+    formation = next(each for each in envs.task.objectives if each.key == "formation_ev")
+    assert np.isfinite(formation.oracle.predict(space.decode(drawn[:4]))["formation_ev"]).all()
+    mixed = made(8).task.space
+    both = next(
+        row for row in mixed.sample(64, rng) if (mixed.counts(row[None])[0, [0, 2]] > 0).all()
+    )  # fmt: skip
+    assert np.isnan(formation.oracle.predict(mixed.decode(both[None]))["formation_ev"]).all()
+
+
 @pytest.mark.parametrize("stop", [False, True])
 def test_tubes_are_designs_at_the_end_and_lack_one_atom_at_most_before(stop):
     envs, rng = made(steps=12), np.random.default_rng(2)
@@ -135,8 +175,9 @@ def test_observations_are_in_the_space_and_show_the_changes(observation):
     if observation == "honeycomb":
         shown = seen["effects"].transpose(0, 2, 1).reshape(6, -1)
         changes = envs.episodes.changes[:, : shown.shape[1]]
-        size = (np.abs(shown) + LEAST) ** 2 - LEAST**2
-        np.testing.assert_allclose(np.sign(shown) * size, changes, atol=1e-6)
+        largest = np.where(envs.action_masks(), envs.episodes.changes, 0.0).max(axis=1, keepdims=True)
+        assert (largest > LEAST).all()
+        np.testing.assert_allclose(shown, np.clip(changes / largest, -1.0, 1.0), atol=1e-6)
         inside = np.arange(envs.task.space.sites) < envs.task.space.n_sites[envs.episodes.builder.designs[:, 0], None]
         assert not seen["effects"][~inside].any()
 

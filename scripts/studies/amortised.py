@@ -1,0 +1,492 @@
+"""Briefs on unseen tubes: look-up, hill climbing, greedy changes, trained agents and searches, verified by the oracle.
+
+`python -m scripts.studies.amortised` (a night on two cores) gives each method the same random design, on the same tube
+of a chirality that no training saw, with the same brief, and writes docs/results/amortised.json. After an interruption
+the same command continues. `--workers 1` computes on one core.
+
+Designs hold no vacancies: no potential describes them beside B and N, and the oracle of the formation energy has no
+value of such tubes, so that no brief could be verified.
+
+- Random plays random actions. Blind is the best of five sequences that look at nothing: stop, or a strain and stop.
+  Look-up scores N random designs on the tube of the brief. Hill climbing mutates the initial design by the moves of the
+  space, and scores as many designs as an episode has changes. Greedy is `matgym.agents.greedy`. Trained is MaskablePPO
+  with HoneycombPolicy, which first imitates greedy on other tubes; its actions are sampled.
+- With k attempts, the first begins with the initial design, and the other ones with random designs on the tube. Look-up
+  has k designs of its table. A brief is met if the surrogates say so of one of them.
+- Searches score designs one by one, or in their own batches.
+- Verified: a method gives a design, the oracles compute it, and the brief is met if their values are in the ranges. If
+  they are not, the brief for the surrogates is shifted by their error on this design, the method gives another one, and
+  so on, up to four. What begins with a design continues with the best that was verified. Ranges that the surrogates
+  have to meet are narrower by a quarter on each side where the method finds such a design.
+"""
+
+import time
+from dataclasses import dataclass, field, replace
+from functools import cache
+
+import gymnasium as gym
+import numpy as np
+import pyarrow as pa
+import torch
+from scipy.stats import binomtest
+
+from matgym.agents.experts import expert_of
+from matgym.agents.greedy import Greedy
+from matgym.agents.imitation import imitate
+from matgym.agents.storage import load_agent, save_agent
+from matgym.agents.training import learn, learner
+from matgym.benchmark.break_even import break_even
+from matgym.tasks.any_tube import STRAINS, lattices_of
+from matgym.tasks.brief import LEVELS
+from scripts.studies.briefs import METHODS, searched
+from scripts.studies.common import Study, StudyJob, interval, print_markdown
+
+UNSEEN = ((7, 4), (8, 5), (9, 6), (10, 2), (11, 2), (12, 6), (14, 2))
+"""Chiralities that training does not see. Chosen before all runs."""
+
+ENVIRONMENT = "matgym/NanotubeImprovement-v0"
+ALONE = ("random", "blind", "hill climbing", "greedy")
+TRAINED = "trained"
+SEARCHES = tuple(name for name in METHODS if name not in {"random", "hill climbing"})
+PART = 1_024  # designs that are scored at once
+FIRST = 1_000_000  # seed of the first brief; training draws from small seeds
+INWARD = 0.5  # of half a band: by how much the surrogates have to be inside; a choice of ours
+ATTEMPTS = 4  # of what begins with a design, for each verified one
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much is measured.
+
+    Attributes:
+        levels: level, and number of briefs that the surrogates judge, that searches see, and that the oracle verifies.
+        attempts: numbers of attempts.
+        tables: sizes of look-up tables.
+        counts: numbers of designs that a search scores.
+        queries: largest number of verified designs of a brief.
+        seeds: trained agents of a level.
+        imitated: episodes of the expert that an agent imitates.
+        steps: steps of MaskablePPO thereafter.
+        bonus: what a brief that is met adds to the return.
+        verified: methods whose designs the oracle verifies.
+    """
+
+    levels: tuple[tuple[str, int, int, int], ...] = (
+        ("medium", 128, 32, 32), ("hard", 128, 32, 16), ("extreme", 32, 0, 0)
+    )  # fmt: skip
+    attempts: tuple[int, ...] = (1, 4, 16)
+    tables: tuple[int, ...] = (64, 256, 1_024, 4_096, 16_384)
+    counts: tuple[int, ...] = (4, 64)
+    queries: int = 4
+    seeds: int = 2
+    imitated: int = 384
+    steps: int = 30_000
+    bonus: float = 0.5
+    verified: tuple[str, ...] = ("look-up 1024", "look-up 4096", "greedy", TRAINED)
+
+
+QUICK = Settings((("easy", 4, 1, 1),), (1, 2), (16,), (2,), 1, 1, 4, 64, verified=("look-up 16",))
+
+SETTINGS = {"n_envs": 64, "n_steps": 32, "batch_size": 256, "n_epochs": 3, "gamma": 0.99, "learning_rate": 5e-4,
+            "target_kl": 0.03}  # fmt: skip
+"""Hyper-parameters of MaskablePPO. A choice of ours, not tuned."""
+
+
+def arguments_of(level, *, seen):
+    """Return the arguments of the environment of a level, on tubes that training sees, or does not see."""
+    lattices = lattices_of(LEVELS[level].sites)
+    tubes = [[each.n, each.m, each.cells] for each in lattices if ((each.n, each.m) not in UNSEEN) == seen]
+    return {
+        "level": level, "tubes": tubes, "briefs": 0 if seen else 1, "vacancies": False, "observation": "honeycomb"
+    }  # fmt: skip
+
+
+@cache
+def played_in(level, count):
+    """Return environments of unseen tubes, which all calls of a process share."""
+    return gym.make_vec(ENVIRONMENT, num_envs=count, **arguments_of(level, seen=False))
+
+
+@cache
+def agent_of(file):
+    """Return a trained agent."""
+    return load_agent(file)
+
+
+# ---- methods: (designs that they end with, number of designs that were scored)
+
+
+def improved(envs, method, rng, file=None):
+    """Play the episodes of environments that were just reset, and return (B, width) designs and (B,) counts."""
+    episodes = envs.episodes
+    expert, scored, running = Greedy(), np.ones(episodes.size), np.ones(episodes.size, dtype=bool)
+    expert.begin(episodes, rng)
+    torch.manual_seed(int(rng.integers(2**31)))  # the agent samples by torch
+    while (rows := np.flatnonzero(running)).size:
+        masks = episodes.masks()
+        if method == "random":
+            actions = np.where(masks, rng.random(masks.shape), -1.0).argmax(axis=1)[rows]
+        elif method == "greedy":
+            actions = expert.act(None)[rows]
+        else:
+            actions, _ = agent_of(file).predict(episodes.observe(rows), action_masks=masks[rows], deterministic=False)
+        scored[rows] += actions != episodes.builder.stop
+        running[rows] = ~episodes.step(actions, rows)[1]
+    return np.array(episodes.builder.designs), scored
+
+
+def climbed(episodes, rng):
+    """Mutate the initial designs, and keep what is not worse, as often as an episode has changes."""
+    space, best = episodes.task.space, np.array(episodes.builder.designs)
+    worth = episodes.task.score(best, episodes.targets).reward
+    for _ in range(episodes.builder.horizon):
+        other = space.mutate(best, rng)
+        while (moved := np.flatnonzero(other[:, 0] != best[:, 0])).size:  # the tube is given
+            other[moved] = space.mutate(best[moved], rng)
+        rewards = episodes.task.score(other, episodes.targets).reward
+        better = rewards >= worth
+        best[better], worth = other[better], np.where(better, rewards, worth)
+    return best, np.full(len(best), 1.0 + episodes.builder.horizon)
+
+
+def table_of(task, lattice, count, rng):
+    """Return random designs on a tube, and their (N, P) properties."""
+    designs, values = [], []
+    for _ in range(0, count, PART):
+        designs.append(task.space.sample_on(np.full(min(PART, count), lattice), rng))
+        values.append(properties(task, designs[-1]))
+    return np.concatenate(designs), np.concatenate(values)
+
+
+def properties(task, designs):
+    """Return the (N, P) predicted properties of designs."""
+    none = np.tile([-np.inf, np.inf], (len(designs), len(task.objectives)))
+    return task.achieved(task.score(designs, none))[:, ::2]
+
+
+def inside(task, values, targets):
+    """Return (N,) whether properties are in all ranges."""
+    return ~task.outside(values, targets).any(axis=1)
+
+
+# ---- jobs
+
+
+@dataclass(frozen=True)
+class Train(StudyJob):
+    """The training of an agent."""
+
+    settings: Settings = field(repr=False)
+    level: str
+    seed: int
+    file: str = field(repr=False)
+
+    def run(self):
+        """Return a row of what it took, and store the agent."""
+        torch.set_num_threads(1)
+        settings, arguments, began = self.settings, arguments_of(self.level, seen=True), time.perf_counter()
+        bonus = {"met_bonus": settings.bonus}
+        agent, _ = learner(
+            ENVIRONMENT, "MaskablePPO", seed=self.seed, arguments=arguments | bonus, settings=SETTINGS
+        )  # fmt: skip
+        rng = np.random.default_rng(self.seed)
+        copied = imitate(agent, expert_of(ENVIRONMENT).make(), settings.imitated, rng)
+        ledger = agent.get_env().envs.task.ledger
+        if settings.steps:
+            learn(agent, settings.steps, lambda _done, _mean: None)
+        row = {"level": self.level, "seed": self.seed, "seconds": time.perf_counter() - began}
+        row |= {"designs": sum(ledger.counts.values()) // 3, "steps": agent.num_timesteps}  # by three surrogates
+        save_agent(
+            agent, self.file, environment=ENVIRONMENT, arguments=arguments | bonus, seconds=round(row["seconds"], 1),
+            designs=row["designs"], imitated=copied.episodes, command="python -m scripts.studies.amortised",
+        )  # fmt: skip
+        return pa.Table.from_pylist([row | {"imitated_steps": copied.steps, "nll": copied.losses[-1][0]}])
+
+
+@dataclass(frozen=True)
+class Score(StudyJob):
+    """What a method reaches at one level, as the surrogates judge."""
+
+    settings: Settings = field(repr=False)
+    level: str
+    method: str
+    briefs: int = field(repr=False)
+    seed: int = 0
+    file: str | None = field(default=None, repr=False)
+
+    def run(self):
+        """Return a row for each brief and number of attempts."""
+        torch.set_num_threads(1)
+        rng, envs = np.random.default_rng([1, self.seed]), played_in(self.level, self.briefs)
+        envs.reset(seed=FIRST)
+        episodes, rows, began = envs.episodes, [], time.perf_counter()
+        lattices, targets = episodes.builder.designs[:, 0].astype(np.int64), np.array(episodes.targets)
+        met, scored = np.zeros(self.briefs, dtype=bool), np.zeros(self.briefs)
+        most = 1 if self.method.startswith("look-up") or self.method == "blind" else max(self.settings.attempts)
+        for attempt in range(1, most + 1):
+            if attempt > 1:
+                designs = episodes.task.space.sample_on(lattices, rng)
+                envs.reset(options={"design": designs, "target": targets})
+            now, number = self._attempt(envs, lattices, rng)
+            met, scored = met | now, scored + number
+            if attempt in self.settings.attempts:
+                seconds = (time.perf_counter() - began) / self.briefs
+                rows += [
+                    {
+                        "level": self.level, "method": self.method, "seed": self.seed, "attempts": attempt, "brief": i,
+                        "met": bool(met[i]), "scored": float(scored[i]), "seconds": seconds,
+                    }
+                    for i in range(self.briefs)
+                ]  # fmt: skip
+        return pa.Table.from_pylist(rows)
+
+    def _attempt(self, envs, lattices, rng):
+        """Return (B,) whether an attempt meets each brief, and the number of designs that it scored."""
+        episodes = envs.episodes
+        task, targets = episodes.task, episodes.targets
+        if self.method.startswith("look-up"):
+            count, met = int(self.method.split()[1]), np.zeros(len(lattices), dtype=bool)
+            for lattice in np.unique(lattices):
+                _, values = table_of(task, lattice, count, rng)
+                for row in np.flatnonzero(lattices == lattice):
+                    met[row] = inside(task, values, np.tile(targets[row], (len(values), 1))).any()
+            return met, np.full(len(met), float(count))
+        if self.method == "blind":
+            designs = np.repeat(episodes.builder.designs[None], len(STRAINS) + 1, axis=0)
+            designs[1:, :, 1] = np.arange(len(STRAINS))[:, None]
+            found = [inside(task, properties(task, each), targets) for each in designs]
+            return max(found, key=np.mean), np.ones(len(lattices))
+        if self.method == "hill climbing":
+            designs, scored = climbed(episodes, rng)
+        else:
+            designs, scored = improved(envs, self.method, rng, self.file)
+        return inside(task, properties(task, designs), targets), scored
+
+
+def brief_of(level, brief):
+    """Return the environments of attempts, the (width,) initial design of a brief, and its bounds."""
+    envs = played_in(level, ATTEMPTS)
+    envs.reset(seed=FIRST + brief)
+    return envs, np.array(envs.episodes.builder.designs[0]), np.array(envs.episodes.targets[0])
+
+
+@dataclass(frozen=True)
+class Search(StudyJob):
+    """A search for one brief."""
+
+    settings: Settings = field(repr=False)
+    level: str
+    method: str
+    brief: int
+
+    def run(self):
+        """Return a row for each number of scored designs."""
+        torch.set_num_threads(1)
+        envs, start, target = brief_of(self.level, self.brief)
+        space, began = envs.task.space, time.perf_counter()
+        task = replace(envs.task, space=replace(space, lattices=(space.lattices[int(start[0])],)))
+        _, met = searched(METHODS[self.method], task, target, max(self.settings.counts), self.brief)
+        row = {"level": self.level, "method": self.method, "brief": self.brief}
+        row |= {"seconds": time.perf_counter() - began}
+        return pa.Table.from_pylist(
+            [row | {"count": count, "met": bool(met[:count].any())} for count in self.settings.counts]
+        )
+
+
+@dataclass(frozen=True)
+class Verify(StudyJob):
+    """The verified designs of a method for one brief."""
+
+    settings: Settings = field(repr=False)
+    level: str
+    method: str
+    brief: int
+    seed: int = 0
+    file: str | None = field(default=None, repr=False)
+
+    def run(self):
+        """Return a row for each verified design, up to the first that meets the brief."""
+        torch.set_num_threads(1)
+        envs, start, target = brief_of(self.level, self.brief)
+        task, rng = envs.task, np.random.default_rng([2, self.brief, self.seed])
+        error, least, rows, tried, scored = np.zeros(len(task.objectives)), np.inf, [], [], 0.0
+        for query in range(1, self.settings.queries + 1):
+            began = time.perf_counter()
+            shifted = target - np.repeat(error, 2)
+            design, number = self._design(envs, start, shifted, tried, rng)
+            middle, scored = time.perf_counter(), scored + number
+            tried.append(design)
+            predicted = properties(task, design[None])[0]
+            true = task.achieved(task.verify(design[None], target[None]))[0, ::2]
+            misses = task.outside(true[None], target[None])[0]
+            met = bool(not misses.any())  # NaN misses
+            rows.append(
+                {
+                    "level": self.level, "method": self.method, "brief": self.brief, "seed": self.seed, "query": query,
+                    "met": met, "claimed": bool(inside(task, (predicted + error)[None], target[None])[0]),
+                    "failed": bool(np.isnan(true).any()), "scored": scored, "seconds": middle - began,
+                    "oracle_seconds": time.perf_counter() - middle, "errors": (true - predicted).tolist(),
+                    "misses": misses.tolist(),
+                }
+            )  # fmt: skip
+            if met:
+                break
+            if np.abs(misses).max() < least:  # False for NaN
+                least, start, error = np.abs(misses).max(), design, true - predicted
+        return pa.Table.from_pylist(rows)
+
+    def _design(self, envs, start, target, tried, rng):
+        """Return a design that has not been verified yet, and how many designs were scored for it."""
+        task, tries = envs.task, np.array(tried).reshape(-1, len(start))
+        inner = inward(task, target)
+        if self.method.startswith("look-up"):
+            count = int(self.method.split()[1])
+            fixed = np.random.default_rng([3, self.brief, self.seed])  # the same table for each query
+            designs, values = table_of(task, int(start[0]), count, fixed)
+            scored = 0.0 if tried else float(count)
+        else:
+            others = task.space.sample_on(np.full(ATTEMPTS - 1, int(start[0])), rng)
+            agent = self.method == TRAINED  # its actions are sampled: all its attempts can begin with one design
+            first = np.concatenate([start[None], np.repeat(start[None], ATTEMPTS - 1, axis=0) if agent else others])
+            envs.reset(options={"design": first, "target": np.tile(inner, (ATTEMPTS, 1))})
+            designs, number = improved(envs, self.method, rng, self.file)
+            values, scored = properties(task, designs), float(number.sum())
+        fresh = (designs[:, None] != tries).any(axis=2).all(axis=1)
+        rewards = [task.rewards_at(values, np.tile(each, (len(values), 1))) for each in (target, inner)]
+        order = rewards[0] + rewards[1]  # first what the surrogates' ranges hold, and then what lies well inside
+        near = (designs != start).sum(axis=1) if tried and not self.method.startswith("look-up") else 0
+        order = np.where(fresh, order - 1e-6 * near, -1.0)  # of equals the one nearest to the verified design
+        return designs[int(order.argmax())], scored
+
+
+def inward(task, target):
+    """Return bounds that lie inside by a part of half a band, so that small errors of the surrogates do no harm."""
+    moved = np.outer(INWARD * task.briefs.band * task.briefs.spread, [1.0, -1.0]).ravel()
+    return np.array(target) + moved
+
+
+# ---- tables
+
+
+def jobs_of(settings, files):
+    """Return all jobs but the training."""
+    for level, briefs, searches, verified in settings.levels:
+        agents = [(TRAINED, seed, files[level, seed]) for seed in range(settings.seeds)]
+        tables = [f"look-up {count}" for count in settings.tables]
+        for method, seed, file in [(name, 0, None) for name in (*ALONE, *tables)] + agents:
+            yield Score(settings, level, method, briefs, seed, file)
+        for method in SEARCHES:
+            for brief in range(searches):
+                yield Search(settings, level, method, brief)
+        for brief in range(verified):
+            for method in settings.verified:
+                file = files[level, 0] if method == TRAINED else None
+                yield Verify(settings, level, method, brief, 0, file)
+
+
+def wilson(met):
+    """Return the share of briefs that are met, with its 95 % interval."""
+    ends = binomtest(int(sum(met)), len(met)).proportion_ci(method="wilson")
+    return [float(np.mean(met)), ends.low, ends.high]
+
+
+def rows_of(rows, kind, **named):
+    """Return the rows that have a column, and the named values."""
+    return [row for row in rows if kind in row and all(row[name] == value for name, value in named.items())]
+
+
+def judged(rows, settings):
+    """Return what methods reach as the surrogates judge: an entry for each level, method and number of attempts."""
+    table = []
+    for level, *_ in settings.levels:
+        mine = rows_of(rows, "attempts", level=level)
+        for method, attempts in dict.fromkeys((row["method"], row["attempts"]) for row in mine):
+            own = [row for row in mine if (row["method"], row["attempts"]) == (method, attempts)]
+            by_seed = [np.mean([row["met"] for row in own if row["seed"] == s]) for s in {row["seed"] for row in own}]
+            table.append(
+                {
+                    "level": level, "method": method, "attempts": attempts, "met": wilson([row["met"] for row in own]),
+                    "by_seed": [float(each) for each in by_seed], "briefs": len(own) // len(by_seed),
+                    "scored": float(np.mean([row["scored"] for row in own])),
+                    "seconds": float(np.mean([row["seconds"] for row in own])),
+                }
+            )  # fmt: skip
+        for method, count in dict.fromkeys(
+            (row["method"], row["count"]) for row in rows_of(rows, "count", level=level)
+        ):
+            own = rows_of(rows, "count", level=level, method=method, count=count)
+            table.append(
+                {
+                    "level": level, "method": method, "attempts": None, "met": wilson([row["met"] for row in own]),
+                    "briefs": len(own), "scored": float(count), "seconds": float(np.mean([r["seconds"] for r in own])),
+                }
+            )  # fmt: skip
+    return table
+
+
+def checked(rows, settings):
+    """Return the shares that the oracle confirms: an entry for each level, method and number of verified designs."""
+    table = []
+    for level, *_ in settings.levels:
+        for method in settings.verified:
+            own = rows_of(rows, "query", level=level, method=method)
+            for queries in range(1, settings.queries + 1) if own else ():
+                met = [
+                    any(row["met"] for row in own if row["brief"] == brief and row["query"] <= queries)
+                    for brief in {row["brief"] for row in own}
+                ]
+                table.append(
+                    {"level": level, "method": method, "queries": queries, "met": wilson(met), "briefs": len(met)}
+                )
+    return table
+
+
+def pays(table, trained, level):
+    """Return the number of targets after which training pays, against all other methods, by designs that are scored."""
+    mine = [each for each in table if each["level"] == level]
+    counts = np.unique(np.ceil([each["scored"] for each in mine])).astype(np.int64)
+
+    def reached(method):
+        shares = [[0.0] + [e["met"][0] for e in mine if e["method"] == method and e["scored"] <= n] for n in counts]
+        return np.array([max(each) for each in shares])
+
+    others = {each["method"] for each in mine} - {TRAINED}
+    designs = float(np.mean([row["designs"] for row in trained if row["level"] == level]))
+    found = {
+        name: break_even(round(designs), counts, reached(TRAINED), [reached(each) for each in against])
+        for name, against in (("all", others), ("all but greedy", others - {"greedy"}))
+    }
+    return {name: None if each is None else str(each) for name, each in found.items()}
+
+
+def main():
+    study = Study.from_command_line("amortised", __doc__, Settings(), QUICK)
+    settings, folder = study.settings, study.folder / "agents"
+    files = {
+        (level, seed): str(folder / f"{level}-{seed}.safetensors")
+        for level, *_ in settings.levels
+        for seed in range(settings.seeds)
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    trained = study.rows([Train(settings, level, seed, file) for (level, seed), file in files.items()], "training")
+    rows = study.rows(jobs_of(settings, files))
+    table, verified = judged(rows, settings), checked(rows, settings)
+    paid = {level: pays(table, trained, level) for level, *_ in settings.levels}
+    study.write({"trained": trained, "surrogates": table, "verified": verified, "break_even": paid})
+    print_markdown(
+        ("level", "method", "attempts", "briefs met by the surrogates", "designs scored", "seconds"),
+        (
+            (each["level"], each["method"], each["attempts"], interval(*each["met"], ".2f"), f"{each['scored']:,.0f}",
+             each["seconds"])
+            for each in table
+        ),
+    )  # fmt: skip
+    print_markdown(
+        ("level", "method", "verified designs", "briefs met by the oracle", "briefs"),
+        ((e["level"], e["method"], e["queries"], interval(*e["met"], ".2f"), e["briefs"]) for e in verified),
+    )
+    print(paid)
+
+
+if __name__ == "__main__":
+    main()
