@@ -170,7 +170,7 @@ def fit(
             wanted = torch.as_tensor(shown.returns[rows], dtype=values.dtype, device=values.device)
             action_loss, value_loss = -likelihood.mean(), nn.functional.mse_loss(values.flatten(), wanted)
             optimizer.zero_grad()
-            (action_loss + VALUE_WEIGHT * value_loss).backward()  # type: ignore[no-untyped-call]  # torch has no type
+            (action_loss + VALUE_WEIGHT * value_loss).backward()
             nn.utils.clip_grad_norm_(policy.parameters(), agent.max_grad_norm)  # type: ignore[attr-defined]  # `AGENTS`
             optimizer.step()
             falling.step()

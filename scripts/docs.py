@@ -38,7 +38,10 @@ HARD = {
     "matgym/NanotubeImprovement-v0": (
         "The agent is told what each single change does, so that greedy changes go far. What is left is a sequence: "
         "several changes that only together help, which atom to take away, and which one to move. "
-        "`python -m scripts.studies.improvement` compares the policies on tubes that training did not see."
+        "Look-up in a table of random designs, one for each tube, meets most briefs of level medium; at level hard it "
+        "needs thousands of designs. "
+        "`python -m scripts.studies.amortised` compares the policies on tubes that training did not see, and verifies "
+        "designs by the oracles."
     ),
     "matgym/NanotubeDoping-v0": (
         "There are 10²⁴ designs, the gap depends on the order of all atoms, and large gaps are rare among random "

@@ -276,7 +276,7 @@ class NanotubeImprovement(DesignEpisodes):
 
     def _effects(self, changes: FloatArray | Float32Array, rows: Rows) -> Float32Array:
         """Return (k, n) changes of the worths of rows as they are observed: see the class."""
-        return np.clip(changes / self._gain[rows, None], -1.0, 1.0, dtype=np.float32)
+        return np.asarray(np.clip(changes / self._gain[rows, None], -1.0, 1.0), dtype=np.float32)
 
 
 class NanotubeImprovementEnv(DesignEnv):
