@@ -1,8 +1,8 @@
 """Imitation: an agent begins with the actions of a scripted expert, before it learns from rewards.
 
 The expert plays whole episodes in the agent's own environments. Then the agent's policy is fitted by maximum likelihood
-to the expert's actions, and its critic to the expert's discounted returns, so that `agent.learn` goes on from there with
-a critic that knows the states (behaviour cloning; Bain and Sammut, Machine Intelligence 15, 1995).
+to the expert's actions, and its critic to the expert's discounted returns, so that `agent.learn` goes on from there
+with a critic that knows the states (behaviour cloning; Bain and Sammut, Machine Intelligence 15, 1995).
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ from matgym.typing import BoolArray, FloatArray, IntArray
 AGENTS: Final = (PPO, A2C, MaskablePPO)
 """Agents that can imitate: those with a stochastic policy and a critic of states, without memory."""
 
-EPOCHS: Final = 8
+EPOCHS: Final = 6
 """Passes over the expert's steps. A choice of ours, as are the next three."""
 
 BATCH: Final = 128
@@ -103,7 +103,9 @@ def imitate(
         ConfigurationError: if the agent or its environments are of another kind, or a number is not positive.
     """
     require_counts(episodes=episodes, epochs=epochs, batch=batch)
-    shown = demonstrate(agent, expert, episodes, rng, lambda done: on_progress("episodes of the expert", done, episodes))
+    shown = demonstrate(
+        agent, expert, episodes, rng, lambda done: on_progress("episodes of the expert", done, episodes)
+    )
     losses = fit(agent, shown, rng, epochs, batch, rate, lambda done: on_progress("epochs of imitation", done, epochs))
     return Imitation(episodes, len(shown.returns), shown.designs, shown.reward, losses)
 
@@ -157,7 +159,7 @@ def fit(
     rate: float = RATE,
     on_epoch: Callable[[int], None] = lambda _done: None,
 ) -> tuple[tuple[float, float], ...]:
-    """Fit policy and critic of an agent to the steps of an expert, and return the losses of each epoch; see `imitate`."""
+    """Fit policy and critic of an agent to the steps of an expert, and return the losses of epochs; see `imitate`."""
     policy: Any = agent.policy
     optimizer = torch.optim.Adam(policy.parameters(), lr=rate)
     total, losses = epochs * -(-len(shown.returns) // batch), []

@@ -1,8 +1,9 @@
 """Briefs on unseen tubes: look-up, hill climbing, greedy changes, trained agents and searches, verified by the oracle.
 
-`python -m scripts.studies.amortised` (a night on two cores) gives each method the same random design, on the same tube
-of a chirality that no training saw, with the same brief, and writes docs/results/amortised.json. After an interruption
-the same command continues. `--workers 1` computes on one core.
+`python -m scripts.studies.amortised` (a night on two cores) trains agents, gives each method the same random design, on
+the same tube of a chirality that no training saw, with the same brief, and writes docs/results/amortised.json, and the
+first agents of levels medium and hard to agents/zoo/. After an interruption the same command continues. `--workers 1`
+computes on one core.
 
 Designs hold no vacancies: no potential describes them beside B and N, and the oracle of the formation energy has no
 value of such tubes, so that no brief could be verified.
@@ -20,9 +21,11 @@ value of such tubes, so that no brief could be verified.
   have to meet are narrower by a quarter on each side where the method finds such a design.
 """
 
+import shutil
 import time
 from dataclasses import dataclass, field, replace
 from functools import cache
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -80,10 +83,13 @@ class Settings:
     queries: int = 4
     seeds: int = 2
     imitated: int = 384
-    steps: int = 30_000
+    steps: int = 16_384
     bonus: float = 0.5
     verified: tuple[str, ...] = ("look-up 1024", "look-up 4096", "greedy", TRAINED)
 
+
+SHIPPED = {"medium", "hard"}
+"""Levels whose first agent comes with matgym, as improvement-LEVEL."""
 
 QUICK = Settings((("easy", 4, 1, 1),), (1, 2), (16,), (2,), 1, 1, 4, 64, verified=("look-up 16",))
 
@@ -469,6 +475,11 @@ def main():
     }
     folder.mkdir(parents=True, exist_ok=True)
     trained = study.rows([Train(settings, level, seed, file) for (level, seed), file in files.items()], "training")
+    zoo = study.docs / "zoo" if study.quick else study.docs.parent / "agents" / "zoo"
+    zoo.mkdir(parents=True, exist_ok=True)
+    for level in SHIPPED & {level for level, _ in files}:
+        for suffix in (".safetensors", ".json"):
+            shutil.copy(Path(files[level, 0]).with_suffix(suffix), zoo / f"improvement-{level}{suffix}")
     rows = study.rows(jobs_of(settings, files))
     table, verified = judged(rows, settings), checked(rows, settings)
     paid = {level: pays(table, trained, level) for level, *_ in settings.levels}

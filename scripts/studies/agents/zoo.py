@@ -23,7 +23,8 @@ AGENTS = {
     "growth": ("matgym/CVDGrowth-v0", {}, "PPO", 1_000_000),
     "doping-honeycomb": ("matgym/NanotubeDoping-v0", SMALL, "MaskablePPO", 100_000),
 }
-"""Name, environment and its arguments, algorithm, and steps: about two minutes each, by our choice."""
+"""Name, environment and its arguments, algorithm, and steps: about two minutes each, by our choice. The agents of
+NanotubeImprovement are those of `python -m scripts.studies.amortised`, which writes them itself."""
 
 UNSEEN = 1_000_000  # random seed of the first episode that agents are played on; training draws from small seeds
 
