@@ -33,8 +33,8 @@ from scripts.studies.common import ARGUMENTS, Study, StudyJob, interval, print_m
 POLICIES = ("random", "look-up", "expert", "blind", "trained")
 
 TRAINING = {
-    "matgym/NanotubeDesign-v0": ("MaskablePPO", 100_000),
-    "matgym/NanotubeDoping-v0": ("MaskablePPO", 150_000),
+    "matgym/NanotubeDesign-v0": ("MaskablePPO", 40_000),
+    "matgym/NanotubeDoping-v0": ("MaskablePPO", 250_000),
     "matgym/NanotubeChirality-v0": ("MaskablePPO", 150_000),
     "matgym/NanotubeIsotopes-v0": ("MaskablePPO", 50_000),
     "matgym/NanotubeThermoelectric-v0": ("MaskablePPO", 50_000),
@@ -47,7 +47,7 @@ TRAINING = {
 a study of its own, `scripts.studies.improvement`."""
 
 BUDGETS = {
-    "matgym/CVDGrowth-v0": Budget(population=64, generations=30, episodes=8),
+    "matgym/CVDGrowth-v0": Budget(population=32, generations=15, episodes=8),
     "matgym/CVDRecipe-v0": Budget(),
     "matgym/Experiments-v0": Budget(),
     "matgym/FilmAnnealing-v0": Budget(population=16, generations=6),
