@@ -48,8 +48,8 @@ TRAINING = {
 a study of its own, `scripts.studies.amortised`."""
 
 REWARDED = {"matgym/NanotubeDesign-v0": {"reward_type": "dense"}}
-"""Further arguments of the training alone. Chosen on seed 100: 60,000 steps of dense rewards reached a return of 0.77 at
-level medium, and 40,000 steps of sparse ones 0.55."""
+"""Further arguments of the training alone. Chosen on seed 100: 60,000 steps of dense rewards reached a return of 0.77
+at level medium, and 40,000 steps of sparse ones 0.55."""
 
 BUDGETS = {
     "matgym/CVDGrowth-v0": Budget(population=32, generations=15, episodes=8),
