@@ -1,15 +1,17 @@
-"""The demo: train a policy, design tubes, compare methods, verify the designs."""
+"""The demo: where learning wins, and where it does not: train policies, compare methods, verify designs."""
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import count
 from typing import Any, Final
 
 import numpy as np
 
+from matgym.agents.look_up import LookUp
 from matgym.agents.policy import Policy
 from matgym.agents.sb3 import make_agent, train_agent
+from matgym.app.briefs import BriefResult, BriefSettings, run_briefs
 from matgym.benchmark import Comparison, run
 from matgym.benchmark.runs import Outcome
 from matgym.envs.initial_designs import InitialDesigns
@@ -37,6 +39,8 @@ class DemoSettings:
         initial_designs: initial designs of every method; see `matgym.tasks.DESIGN_GENERATORS`.
         removed: number of atoms of an initial design that the policy places again.
         seed: random seed of the training. The targets are drawn from another generator.
+        table: number of random designs of the look-up opponent, scored once for all targets.
+        briefs: settings of the case of briefs on unseen tubes.
     """
 
     algorithm: str = "MaskablePPO"
@@ -48,6 +52,8 @@ class DemoSettings:
     initial_designs: str = "gan"
     removed: int = 4
     seed: int = 0
+    table: int = 256
+    briefs: BriefSettings = field(default_factory=BriefSettings)
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ class DemoResult(ValueObject):
         winners_gap_ev: exploitation gap of these designs.
         visited: verification of a sample of the designs that the methods scored.
         ledger: evaluations and seconds by kind.
+        briefs: results of the case of briefs on unseen tubes.
         seconds: wall time by stage.
     """
 
@@ -82,6 +89,7 @@ class DemoResult(ValueObject):
     winners_gap_ev: float
     visited: Verification
     ledger: dict[str, dict[str, float]]
+    briefs: BriefResult
     seconds: dict[str, float]
 
     @property
@@ -102,6 +110,7 @@ class DemoResult(ValueObject):
             "winners": self.winners.as_dict() | {"exploitation_gap_ev": self.winners_gap_ev},
             "visited": self.visited.as_dict(),
             "ledger": self.ledger,
+            "briefs": self.briefs.as_dict(),
             "seconds": self.seconds,
         }
 
@@ -119,11 +128,12 @@ def run_demo(
     Returns:
         The results.
     """
+    briefs = run_briefs(settings.briefs, on_progress)
     surrogate = as_model(SURROGATE, "gap_ev")
     oracle = judge_of("gap_ev")
     task = decoration_task(model=surrogate, oracle=oracle)
     generator = as_design_generator(settings.initial_designs)
-    seconds: dict[str, float] = {}
+    seconds: dict[str, float] = {"briefs": briefs.seconds}
 
     # 1. Train: the surrogate scores every design that the policy completes, and the ledger counts it.
     start = time.perf_counter()
@@ -139,6 +149,7 @@ def run_demo(
     spent = task.ledger.counts["surrogate"]
     masked = settings.algorithm == "MaskablePPO"
     policy = Policy(agent, settings.algorithm, masked, InitialDesigns.of(task, generator, settings.removed))
+    table = LookUp.of(task, settings.table, np.random.default_rng([settings.seed, 1]))
     seconds["training"] = time.perf_counter() - start
 
     # 2. Design for unseen targets. Each method has the same number of queries per target.
@@ -149,9 +160,9 @@ def run_demo(
         return lambda: on_progress(stage, next(turns), total, "")
 
     comparison = run(
-        [policy, "random", "annealing"], task, targets=settings.targets, queries=settings.queries,
+        [policy, table, "random", "annealing"], task, targets=settings.targets, queries=settings.queries,
         seeds=settings.seeds, initial_designs=generator,
-        on_turn=counted("designing at equal queries", 3 * settings.seeds * settings.queries),
+        on_turn=counted("designing at equal queries", 4 * settings.seeds * settings.queries),
     )  # fmt: skip
     # Repeat the searches with the training designs of the policy added to their queries.
     share = settings.queries + spent // settings.targets
@@ -181,7 +192,7 @@ def run_demo(
     return DemoResult(
         settings, task, policy, spent, np.array(curve, dtype=np.float64).reshape(-1, 2), comparison, whole_budget,
         initial_ev, winners, winners.exploitation_gap(mine.search.targets[valid]), visited, task.ledger.as_dict(),
-        seconds,
+        briefs, seconds,
     )  # fmt: skip
 
 

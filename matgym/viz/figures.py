@@ -93,6 +93,37 @@ def error_by_method(axes: "Axes", errors_ev: Mapping[str, FloatArray]) -> None:
     tidy(axes, "x")
 
 
+def share_by_designs(axes: "Axes", reached: Mapping[str, FloatArray]) -> None:
+    """Draw the share of briefs that are met against the number of designs for each, of (k, 2) both by method."""
+    for name, style in method_styles(reached).items():
+        designs, share = reached[name].T
+        axes.plot(
+            designs,
+            share,
+            color=style.colour,
+            marker=style.marker,
+            markersize=7,
+            linewidth=1.6,
+            label=name,
+            clip_on=False,
+        )
+    axes.set(xlabel="designs scored for a brief", ylabel="share of the briefs that are met", ylim=(0.0, 1.0))
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    tidy(axes, "both")
+    axes.legend(frameon=False, loc="lower right", fontsize=10)
+
+
+def lessons(axes: "Axes", designs: FloatArray, share: FloatArray) -> None:
+    """Draw the (U,) share of unseen briefs that an agent meets at once, against the (U,) designs of its training."""
+    style = METHOD_STYLES[0]
+    axes.plot(designs, share, color=style.colour, marker=style.marker, markersize=7, linewidth=2.2, clip_on=False)
+    axes.set(xlabel="designs scored in the training", ylabel="share of unseen briefs met at once", ylim=(0.0, 1.0))
+    axes.set_xlim(left=0.0)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    tidy(axes, "both")
+
+
 def to_svg(figure: "Figure | SubFigure", name: str) -> str:
     """Return a figure as reproducible SVG for an HTML page; `name` makes its ids unique on the page."""
     import matplotlib as mpl
