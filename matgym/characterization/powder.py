@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from matgym.characterization.crystals import Crystal, xray_factors
-from matgym.errors import ConfigurationError, require_positive, require_within
+from matgym.errors import ConfigurationError, require_within
 from matgym.frozen import ValueObject
 from matgym.typing import FloatArray, IntArray
 
@@ -120,7 +120,6 @@ class Powder:
     impurity_share: float = 0.0
 
     def __post_init__(self) -> None:
-        require_positive(size_nm=self.size_nm)
         require_within(1.0, 1e6, size_nm=self.size_nm)
         require_within(0.0, 0.1, strain=self.strain)
         require_within(0.0, 20.0, thermal_angstrom2=self.thermal_angstrom2)
@@ -190,12 +189,6 @@ def powder_patterns(
             pattern = pattern + np.polynomial.chebyshev.chebval(span, sample.background)
         patterns[row] = pattern
     return patterns
-
-
-def count_photons(patterns: FloatArray, highest: float, rng: np.random.Generator) -> FloatArray:
-    """Return (B, G) measured patterns: Poisson counts with `highest` expected at an intensity of 1, divided by it."""
-    require_positive(highest=highest)
-    return np.asarray(rng.poisson(np.maximum(patterns, 0.0) * highest) / highest)
 
 
 def reflections(crystal: Crystal, closest_angstrom: float, thermal_angstrom2: float = 0.0) -> Reflections:
