@@ -52,7 +52,9 @@ class Crystal(ValueObject, copies=True):
         if not 1 <= count <= MOST_CRYSTAL_ATOMS:
             raise StructureError(f"a crystal of {count} atoms: give 1 to {MOST_CRYSTAL_ATOMS:,}")
         if not (np.isfinite(self.cell).all() and np.isfinite(self.fractional).all() and self.volume > 1.0):
-            raise StructureError(f"a cell of {self.volume:g} Å³: give finite vectors of more than 1 Å³, and coordinates")
+            raise StructureError(
+                f"a cell of {self.volume:g} Å³: give finite vectors of more than 1 Å³, and coordinates"
+            )
 
     @property
     def volume(self) -> float:

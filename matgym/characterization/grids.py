@@ -1,7 +1,7 @@
 """Atoms on grids for Fourier transforms: a non-uniform FFT with a Kaiser-Bessel window.
 
-Each atom is spread over a few points of the grid by a window whose transform is known, and divided by it. This gives the
-transform of a sum of delta functions at the atoms' own places, not at grid points, up to two thirds of the largest
+Each atom is spread over a few points of the grid by a window whose transform is known, and divided by it. This gives
+the transform of a sum of delta functions at the atoms' own places, not at grid points, up to two thirds of the largest
 frequency of the grid, the limit of a multislice calculation as well (Beatty, Nishimura and Pauly, IEEE Trans. Med.
 Imaging 24, 799 (2005); Kirkland, *Advanced Computing in Electron Microscopy*, 2010, sec. 6.8).
 """

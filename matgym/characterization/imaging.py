@@ -273,9 +273,7 @@ def _factors(number: int, grid: Grid, rms_angstrom: float) -> FloatArray:
     return np.asarray(scattering_factors(np.array([number]), grid.squared, rms_angstrom)[0])
 
 
-def _weak_phase(
-    phases: ComplexArray, heights: FloatArray, grid: Grid, beam: ElectronBeam, lens: Lens
-) -> ComplexArray:
+def _weak_phase(phases: ComplexArray, heights: FloatArray, grid: Grid, beam: ElectronBeam, lens: Lens) -> ComplexArray:
     """Return the transform of the linear image, 1 + 2 Σ V sin(χ) E with the χ of each layer."""
     chi, envelope = _half_transfer(grid, beam, lens)
     steps = np.pi * beam.wavelength_angstrom * grid.squared
@@ -287,9 +285,7 @@ def _weak_phase(
     return np.asarray(spectrum)
 
 
-def _multislice(
-    phases: ComplexArray, heights: FloatArray, grid: Grid, beam: ElectronBeam, lens: Lens
-) -> ComplexArray:
+def _multislice(phases: ComplexArray, heights: FloatArray, grid: Grid, beam: ElectronBeam, lens: Lens) -> ComplexArray:
     """Return the transform of the image of a wave that passes one layer after the other."""
     from scipy.fft import fft2, ifft2, irfft2, rfft2
 

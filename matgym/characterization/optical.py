@@ -1,8 +1,8 @@
 """Optical absorption spectra and maps of photoluminescence of single-walled tubes.
 
 Lines are at the transitions of the empirical relations of `matgym.physics.electrons.kataura` for the environment. Each
-absorption line has a phonon sideband; photoluminescence is emitted at E11 by semiconducting tubes and excited at E22 and
-higher transitions. Widths and strengths are constants that we chose, typical of tubes in water.
+absorption line has a phonon sideband; photoluminescence is emitted at E11 by semiconducting tubes and excited at E22
+and higher transitions. Widths and strengths are constants that we chose, typical of tubes in water.
 """
 
 from collections.abc import Sequence

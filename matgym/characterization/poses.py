@@ -96,11 +96,7 @@ class Poses(ValueObject, copies=True):
             array([0., 1., 0.])
         """
         spin, tilt, turn = np.radians([self.spin_deg[row], self.tilt_deg[row], self.turn_deg[row]])
-        about_axis = np.array(
-            [[np.cos(spin), -np.sin(spin), 0.0], [np.sin(spin), np.cos(spin), 0.0], [0.0, 0.0, 1.0]]
-        )
-        upright = np.array(
-            [[1.0, 0.0, 0.0], [0.0, np.sin(tilt), np.cos(tilt)], [0.0, -np.cos(tilt), np.sin(tilt)]]
-        )
+        about_axis = np.array([[np.cos(spin), -np.sin(spin), 0.0], [np.sin(spin), np.cos(spin), 0.0], [0.0, 0.0, 1.0]])
+        upright = np.array([[1.0, 0.0, 0.0], [0.0, np.sin(tilt), np.cos(tilt)], [0.0, -np.cos(tilt), np.sin(tilt)]])
         in_plane = np.array([[np.cos(turn), -np.sin(turn), 0.0], [np.sin(turn), np.cos(turn), 0.0], [0.0, 0.0, 1.0]])
         return np.asarray(in_plane @ upright @ about_axis)

@@ -248,9 +248,7 @@ def _sticks(
 ) -> tuple[FloatArray, FloatArray]:
     widest = np.radians(min(instrument.stop_deg + MARGIN_DEG, 178.0) / 2.0)
     shortest = min(wavelength for wavelength, _ in instrument.lines)
-    miller, spacing, squared = reflections(
-        crystal, shortest / (2.0 * float(np.sin(widest))), sample.thermal_angstrom2
-    )
+    miller, spacing, squared = reflections(crystal, shortest / (2.0 * float(np.sin(widest))), sample.thermal_angstrom2)
     if texture != 1.0:
         squared = squared * march_dollase(crystal, miller, sample.texture_axis, texture)
     angles, heights = [], []

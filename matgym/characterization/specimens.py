@@ -41,7 +41,8 @@ class Specimen(ValueObject):
     def of(cls, structure: "Nanotube | Atoms") -> "Specimen":
         """Return the atoms of a tube without its vacancies, or of ASE atoms as they are.
 
-        ASE atoms are periodic if they are so along z, with a cell vector along z; the axis is the middle of their extent.
+        ASE atoms are periodic if they are so along z, with a cell vector along z; the axis is the middle of their
+        extent.
 
         Raises:
             StructureError: if there are no atoms, a cell vector along z is oblique, or it is no structure.
@@ -82,7 +83,7 @@ def along_axis(specimen: Specimen, half_angstrom: float, shift_angstrom: float =
         copies = np.arange(first, last + 1)
         if len(copies) * len(numbers) > MOST_ATOMS:
             raise StructureError(
-                f"{len(copies) * len(numbers):,} atoms are in view: give a smaller field of view; at most {MOST_ATOMS:,}"
+                f"{len(copies) * len(numbers):,} atoms are in view: give a smaller field; at most {MOST_ATOMS:,}"
             )
         x, y, z = positions.T
         turn = copies[:, None] * specimen.twist_rad

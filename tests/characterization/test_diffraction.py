@@ -9,7 +9,6 @@ from matgym.characterization.diffraction import (
     FWHM,
     Detector,
     Exposure,
-    amplitude,
     atom_patterns,
     tube_patterns,
 )
@@ -49,7 +48,9 @@ def test_a_tube_of_ase_has_the_same_pattern():
     atoms = nanotube(8, 4, length=1, bond=1.42)
     pose = Poses.of(1, spin_deg=12.0)
     own, theirs = (atom_patterns([each], pose, exposure=SHORT)[0] for each in (Nanotube(8, 4), atoms))
-    turned = [atom_patterns([Nanotube(8, 4)], Poses.of(1, spin_deg=12.0 + d), exposure=SHORT)[0] for d in range(0, 90, 5)]
+    turned = [
+        atom_patterns([Nanotube(8, 4)], Poses.of(1, spin_deg=12.0 + d), exposure=SHORT)[0] for d in range(0, 90, 5)
+    ]
     # ASE may begin with another atom, hence another spin, or with the mirror image.
     nearest = min(np.abs(each - theirs).max() for each in [own, *turned, *(each[:, ::-1] for each in turned)])
     assert nearest < 0.15 * own.max()
@@ -183,15 +184,15 @@ def test_a_finite_tube_is_taken_as_it_is():
 def test_errors_name_the_value_and_the_fix():
     with pytest.raises(ChiralityError, match=r"\(-1, 3\) is no chirality"):
         tube_patterns([(-1, 3)])
-    with pytest.raises(ConfigurationError, match="3 poses do not fit 1 structures"):
+    with pytest.raises(ConfigurationError, match=r"3 poses do not fit 1 structures"):
         tube_patterns([(6, 5)], Poses.of(3))
     with pytest.raises(ConfigurationError, match=r"a tilt of 80° is too large"):
         Poses.of(1, tilt_deg=80.0)
-    with pytest.raises(ConfigurationError, match="spread_pixels=0.1 must be"):
+    with pytest.raises(ConfigurationError, match=r"spread_pixels=0.1 must be"):
         Detector(spread_pixels=0.1)
-    with pytest.raises(ConfigurationError, match="beyond 400"):
+    with pytest.raises(ConfigurationError, match=r"beyond 400"):
         tube_patterns([(200, 100)], detector=Detector(pixels=128))
-    with pytest.raises(StructureError, match="no electron scattering factor for atomic number 79"):
+    with pytest.raises(StructureError, match=r"no electron scattering factor for atomic number 79"):
         scattering_factors(np.array([79]), np.zeros(1))
     with pytest.raises(StructureError, match="is no structure"):
         atom_patterns([3])

@@ -163,9 +163,7 @@ def test_no_electron_is_lost_without_an_aperture():
 
 def test_astigmatism_turns_with_its_direction():
     atom, camera = Atoms("C", [(0.0, 0.0, 0.0)]), Camera(pixels=65, pixel_angstrom=0.25)
-    along_x, along_y = (
-        hrtem([atom], lens=Lens(10.0, 0.0, 6.0, angle), camera=camera)[0] for angle in (0.0, 90.0)
-    )
+    along_x, along_y = (hrtem([atom], lens=Lens(10.0, 0.0, 6.0, angle), camera=camera)[0] for angle in (0.0, 90.0))
     assert np.abs(along_x - along_y.T).max() < 1e-3 * np.abs(along_x - 1.0).max()
     assert np.abs(along_x - along_y).max() > 0.1 * np.abs(along_x - 1.0).max()
 
@@ -248,13 +246,13 @@ def test_stored_times_belong_to_the_stored_images():
 
 
 def test_errors_name_the_value_and_the_fix():
-    with pytest.raises(ConfigurationError, match="method='fast' is unknown: give 'multislice'"):
+    with pytest.raises(ConfigurationError, match=r"method='fast' is unknown: give 'multislice'"):
         hrtem([Nanotube(6, 5)], method="fast")
     with pytest.raises(ConfigurationError, match=r"inner_mrad=20.0 lies inside the probe's aperture of 30.0 mrad"):
         stem([Nanotube(6, 5)], detector=DarkField(20.0, 100.0))
     with pytest.raises(ConfigurationError, match=r"inner_mrad=90.0 is not below outer_mrad=80.0"):
         DarkField(90.0, 80.0)
-    with pytest.raises(ConfigurationError, match="2 poses do not fit 1 structures"):
+    with pytest.raises(ConfigurationError, match=r"2 poses do not fit 1 structures"):
         hrtem([Nanotube(6, 5)], Poses.of(2))
     with pytest.raises(StructureError, match="without atoms has no image"):
         hrtem([Atoms()])
