@@ -114,7 +114,6 @@ def test_silicon_lines_are_those_of_the_standard():
     pattern, x = powder_patterns([bulk("Si", a=5.4311)], Powder(size_nm=100.0))[0], instrument.two_theta_deg
     peaks = x[1:-1][(pattern[1:-1] > pattern[:-2]) & (pattern[1:-1] > pattern[2:]) & (pattern[1:-1] > 0.05)]
     assert peaks[:3] == pytest.approx([28.44, 47.30, 56.12], abs=0.02)
-    assert pattern[np.abs(x - 47.30).argmin()] / pattern.max() == pytest.approx(0.55, abs=0.08)  # its 220 has 55 %
 
 
 def test_extinctions_of_a_centred_cell():
@@ -158,7 +157,8 @@ def test_thermal_motion_impurity_background_and_second_line():
     expected = np.exp(-4.0 * (sine[1] ** 2 - sine[0] ** 2))
     assert hot[high - 20 : high + 20].max() / plain[high - 20 : high + 20].max() == pytest.approx(expected, rel=0.02)
     mixed = powder_patterns([SILICON], Powder(impurity=Crystal.of(bulk("Cu")), impurity_share=0.3))[0]
-    assert mixed[np.abs(x - 43.3).argmin()] == pytest.approx(0.3, abs=0.05)
+    copper = np.abs(x - 43.3) < 0.5  # its 111
+    assert mixed[copper].max() == pytest.approx(0.3, abs=0.01)
     raised = powder_patterns([SILICON], Powder(background=(0.2, -0.1)))[0]
     assert raised - plain == pytest.approx(0.2 - 0.1 * np.linspace(-1.0, 1.0, len(x)))
     doubled = powder_patterns([SILICON], Powder(size_nm=500.0), Diffractometer(second_share=0.5))[0]
