@@ -71,12 +71,12 @@ class Detector:
     @property
     def frequencies(self) -> FloatArray:
         """(pixels,) spatial frequencies of the centres of the columns, or rows, 1/Å."""
-        return self.pixel_per_angstrom * (np.arange(self.pixels) - (self.pixels - 1) / 2.0)
+        return np.asarray(self.pixel_per_angstrom * (np.arange(self.pixels) - (self.pixels - 1) / 2.0))
 
     @property
     def reach(self) -> float:
         """Largest spatial frequency, at a corner, 1/Å."""
-        return self.pixel_per_angstrom * self.pixels / np.sqrt(2.0)
+        return float(self.pixel_per_angstrom * self.pixels / np.sqrt(2.0))
 
     @property
     def is_open(self) -> BoolArray:
@@ -262,7 +262,8 @@ def _spread(
     at = line * len(x) + left
     values = flat[at] * (1.0 - part) + flat[at + 1] * part
     values *= np.exp(-0.5 * ((here_y[pixel] - place[line]) / sigma) ** 2) / (np.sqrt(2.0 * np.pi) * sigma)
-    return np.bincount(pixel, values, detector.pixels**2).reshape(detector.pixels, detector.pixels)
+    total = np.bincount(pixel, values, detector.pixels**2)
+    return np.asarray(total, dtype=np.float64).reshape(detector.pixels, detector.pixels)
 
 
 def atom_patterns(
@@ -356,7 +357,7 @@ def _summed(
         kernel = np.exp(-0.5 * ((detector.frequencies[:, None] - fine) / sigma) ** 2)
         grids.append(fine)
         kernels.append(kernel * (fine[1] - fine[0]) / (np.sqrt(2.0 * np.pi) * sigma))
-    field = amplitude(positions, numbers, weights, *grids, beam, exposure.rms_angstrom)
+    field = amplitude(positions, numbers, weights, grids[0], grids[1], beam, exposure.rms_angstrom)
     density = kernels[1] @ (field.real**2 + field.imag**2) @ kernels[0].T
     dose = exposure.dose_per_angstrom2 * (beam.gamma * beam.wavelength_angstrom) ** 2
     return np.asarray(dose * pixel**2 * density)

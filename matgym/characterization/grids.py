@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from matgym.frozen import ValueObject, returns_read_only
-from matgym.typing import ComplexArray, Float32Array, FloatArray, IntArray
+from matgym.typing import ComplexArray, FloatArray, IntArray
 
 WINDOW: Final = 6
 """Width of the window in grid points: with it the transform is right to 1e-3 at the edge of the band, 1e-5 at half."""
@@ -99,7 +99,7 @@ class Grid(ValueObject):
         area = (self.points * self.pitch_angstrom) ** 2
         return np.asarray(rfft2(stacked) * (self._correction / area).astype(np.float32))
 
-    def middle(self, values: Float32Array, pixels: int, every: int) -> Float32Array:
+    def middle(self, values: FloatArray, pixels: int, every: int) -> FloatArray:
         """Return (pixels, pixels) of the (points, points) values in the middle, `every` point of them."""
         start = self.points // 2 - (pixels * every) // 2
         return values[start : start + pixels * every : every, start : start + pixels * every : every]

@@ -253,7 +253,7 @@ def in_layers(
         count = max(int(np.ceil((high - low) / slice_angstrom)), 1)
         start = 0.5 * (low + high - count * slice_angstrom)
         layer = np.clip(((places[:, 2] - start) / slice_angstrom).astype(np.int64), 0, count - 1)
-        heights = start + slice_angstrom * (np.arange(count) + 0.5)
+        heights = np.asarray(start + slice_angstrom * (np.arange(count) + 0.5))
         found.append(Layers(places[:, :2], numbers, layer, heights))
     return found
 
@@ -265,7 +265,8 @@ def _phases(layers: Layers, grid: Grid, beam: ElectronBeam, rms_angstrom: float)
         own = layers.numbers == number
         factor = beam.gamma * beam.wavelength_angstrom * _factors(number, grid, rms_angstrom)
         total += grid.transforms(layers.positions[own], layers.layer[own], len(total)) * factor.astype(np.float32)
-    return total * np.float32(grid.points**2)
+    total *= np.float32(grid.points**2)
+    return np.asarray(total)
 
 
 @lru_cache(maxsize=32)

@@ -64,8 +64,8 @@ class Poses(ValueObject, copies=True):
         shift_angstrom: ArrayLike = 0.0,
     ) -> Self:
         """Return poses of `count` tubes, from numbers for all or arrays with one entry for each."""
-        angles = [np.broadcast_to(np.asarray(each, dtype=float), count) for each in (tilt_deg, turn_deg, spin_deg)]
-        return cls(*angles, np.broadcast_to(np.asarray(shift_angstrom, dtype=float), (count, 3)))
+        tilt, turn, spin = (np.broadcast_to(np.asarray(each, float), count) for each in (tilt_deg, turn_deg, spin_deg))
+        return cls(tilt, turn, spin, np.broadcast_to(np.asarray(shift_angstrom, float), (count, 3)))
 
     @classmethod
     def random(

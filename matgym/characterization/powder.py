@@ -83,7 +83,7 @@ class Diffractometer:
     def two_theta_deg(self) -> FloatArray:
         """(G,) angles 2θ of the grid, degrees."""
         count = int((self.stop_deg - self.start_deg) / self.step_deg + 1e-6) + 1
-        return self.start_deg + self.step_deg * np.arange(count)
+        return np.asarray(self.start_deg + self.step_deg * np.arange(count))
 
     @property
     def lines(self) -> list[tuple[float, float]]:

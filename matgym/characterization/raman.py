@@ -89,7 +89,8 @@ class Spectrometer:
     @property
     def shifts_cm(self) -> FloatArray:
         """(X,) Raman shifts of the grid, cm⁻¹."""
-        return self.start_cm + self.step_cm * np.arange(int((self.stop_cm - self.start_cm) / self.step_cm + 1e-6) + 1)
+        count = int((self.stop_cm - self.start_cm) / self.step_cm + 1e-6) + 1
+        return np.asarray(self.start_cm + self.step_cm * np.arange(count))
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def stem(
             kernel = _kernel(grid, beam, detector, number)
             for transform, probe in zip(transforms, probes, strict=True):
                 spectrum += transform * probe * kernel
-        image = irfft2(spectrum * response, s=(grid.points, grid.points))
+        image = np.asarray(irfft2(spectrum * response, s=(grid.points, grid.points)), dtype=np.float64)
         images[row] = np.maximum(grid.middle(image, camera.pixels, camera.every), 0.0)
     return images
 
@@ -161,7 +161,7 @@ def _kernel(grid: Grid, beam: ElectronBeam, detector: DarkField, number: int) ->
     frequencies = np.linspace(0.0, grid.limit, 128)
     values = j0(2.0 * np.pi * np.outer(frequencies, r)) @ squared
     values *= cross_section_angstrom2(beam, detector, number) / values[0]  # the tail beyond KERNEL_ANGSTROM
-    return np.interp(np.sqrt(grid.squared), frequencies, values, right=0.0).astype(np.float32)
+    return np.asarray(np.interp(np.sqrt(grid.squared), frequencies, values, right=0.0), dtype=np.float32)
 
 
 def cross_section_angstrom2(beam: ElectronBeam, detector: DarkField, number: int) -> float:
