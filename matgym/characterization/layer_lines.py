@@ -73,8 +73,9 @@ def layer_lines(n: int, m: int, reach: float, *, strain: float = 0.0, torsion: f
 
     Example:
         >>> lines = layer_lines(10, 5, 0.6)
-        >>> int(abs(lines.order[lines.frequency > 0][lines.frequency[lines.frequency > 0].argmin()]))
-        5
+        >>> highest = lines.frequency[abs(lines.order) == 5].max()  # the line of order m
+        >>> round(float(highest), 3)
+        0.444
     """
     if not (is_whole(n) and is_whole(m) and n >= 0 and m >= 0 and n + m > 0):
         raise ChiralityError(f"({n}, {m}) is no chirality: give two whole numbers of 0 or more, not both 0")

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 from scipy.special import voigt_profile
 
 from matgym.characterization import (
@@ -274,11 +275,17 @@ def draw(path):
     reach = detector.frequencies[-1]
     axes[0, 0].imshow(np.sqrt(counts), cmap="magma", origin="lower", extent=(-reach, reach, -reach, reach))
     axes[0, 0].set(title="diffraction of (10,5), 10⁵ e/Å²", xlabel="1/Å", ylabel="1/Å")
-    site = tube.repeated(3).decorated({200: "vacancy"})
+    longer = tube.repeated(3)
+    x, _, height = longer.positions_angstrom.T
+    empty = int(np.hypot(x, height - 2.0).argmin())
+    site = longer.decorated({empty: "vacancy"})
+    where = 0.1 * (Poses.of(1, turn_deg=12.0).rotation(0) @ longer.positions_angstrom[empty])[:2]
     camera = Camera(pixels=128, dose_per_angstrom2=2e4)
     image = camera.expose(hrtem([site], Poses.of(1, turn_deg=12.0), camera=camera), rng)[0]
     half = camera.field_angstrom / 20.0
     axes[0, 1].imshow(image, cmap="gray", origin="lower", extent=(-half, half, -half, half))
+    for panel in axes[0, 1:]:
+        panel.add_patch(Circle(where, 0.17, fill=False, color="tab:orange"))
     axes[0, 1].set(title="HRTEM with a vacancy, 80 kV, 2·10⁴ e/Å²", xlabel="nm", ylabel="nm")
     scan = Camera(pixels=128, dose_per_angstrom2=1e6)
     image = scan.expose(stem([site], Poses.of(1, turn_deg=12.0), camera=scan), rng)[0]
