@@ -45,16 +45,11 @@ def test_layer_lines_are_the_sum_over_atoms(tube, pose):
 
 
 def test_a_tube_of_ase_has_the_same_pattern():
-    atoms = nanotube(8, 4, length=1, bond=1.42)
-    pose = Poses.of(1, spin_deg=12.0)
-    own, theirs = (atom_patterns([each], pose, exposure=SHORT)[0] for each in (Nanotube(8, 4), atoms))
-    turned = [
-        atom_patterns([Nanotube(8, 4)], Poses.of(1, spin_deg=12.0 + d), exposure=SHORT)[0] for d in range(0, 90, 5)
-    ]
-    # ASE may begin with another atom, hence another spin, or with the mirror image.
-    nearest = min(np.abs(each - theirs).max() for each in [own, *turned, *(each[:, ::-1] for each in turned)])
-    assert nearest < 0.15 * own.max()
-    assert theirs.sum() == pytest.approx(own.sum(), rel=0.02)
+    """ASE builds tubes by itself; the pattern of an upright (8, 4) depends neither on its spin nor on its handedness."""
+    exposure = Exposure(length_nm=8.0)
+    theirs = atom_patterns([nanotube(8, 4, length=1, bond=1.42)], exposure=exposure)[0]
+    same, other = tube_patterns([(8, 4), (9, 3)], exposure=exposure)
+    assert np.abs(same - theirs).max() < 0.005 * theirs.max() < 0.1 * np.abs(other - theirs).max()
 
 
 @pytest.mark.parametrize(("n", "m"), [(10, 5), (9, 6), (17, 2), (12, 7), (14, 1), (8, 8), (13, 0)])
@@ -121,8 +116,8 @@ def test_the_mirror_tube_has_the_mirrored_pattern():
     """
     shortest = Exposure(length_nm=2.0)
     own = tube_patterns([(7, 6)], Poses.of(1, tilt_deg=8.0, spin_deg=10.0), exposure=shortest)[0]
-    poses = Poses.of(1440, spin_deg=0.25 * np.arange(1440), tilt_deg=8.0)
-    others = tube_patterns([(6, 7)] * 1440, poses, exposure=shortest)
+    poses = Poses.of(720, spin_deg=0.5 * np.arange(720), tilt_deg=8.0)
+    others = tube_patterns([(6, 7)] * 720, poses, exposure=shortest)
     nearest = np.abs(others - own[:, ::-1]).max(axis=(1, 2)).min()
     assert nearest < 0.01 * own.max()
     assert np.abs(own - own[:, ::-1]).max() > 0.05 * own.max()
