@@ -45,7 +45,7 @@ def test_layer_lines_are_the_sum_over_atoms(tube, pose):
 
 
 def test_a_tube_of_ase_has_the_same_pattern():
-    """ASE builds tubes by itself; the pattern of an upright (8, 4) depends neither on its spin nor on its handedness."""
+    """ASE builds tubes by itself; the pattern of an upright (8, 4) depends on neither its spin nor its handedness."""
     exposure = Exposure(length_nm=8.0)
     theirs = atom_patterns([nanotube(8, 4, length=1, bond=1.42)], exposure=exposure)[0]
     same, other = tube_patterns([(8, 4), (9, 3)], exposure=exposure)
