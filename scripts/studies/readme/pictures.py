@@ -3,9 +3,10 @@
 `python -m scripts.studies.readme.pictures` trains an agent on `matgym/NanotubeDoping-v0` for a minute or two, lets it
 and others that are at hand act, and writes docs/images/agent.gif and docs/images/environments/NAME.gif.
 
-Who acts: the trained agent on NanotubeDoping; on NanotubeChirality and NanotubeIsotopes, the best design of the table
-of all; on NanotubeThermoelectric, the best known one; on CVDGrowth, the predictive controller; on CVDRecipe and
-Experiments, a Gaussian process of Optuna; on FilmAnnealing, the scripted expert.
+Who acts: the scripted expert on NanotubeDesign, NanotubeImprovement and FilmAnnealing; the trained agent on
+NanotubeDoping; on NanotubeChirality and NanotubeIsotopes, the best design of the table of all; on
+NanotubeThermoelectric, the best known one; on CVDGrowth, the predictive controller; on CVDRecipe and Experiments, a
+Gaussian process of Optuna.
 """
 
 import json
@@ -193,11 +194,14 @@ def campaign(name, **arguments):
     return joined([play(env, Asking(env.action_space.shape[0], 0), seed=3)])
 
 
-def annealing():
-    env = gym.make("matgym/FilmAnnealing-v0", render_mode="rgb_array")
-
-    expert = Alone(expert_of("matgym/FilmAnnealing-v0").make())
-    return joined([play(env, lambda observation: expert(env, observation), seed=2, options={"target": 8.0})])
+def by_expert(name, seeds, options=None, **arguments):
+    """Episodes of the scripted expert of an environment."""
+    env = gym.make(f"matgym/{name}", render_mode="rgb_array", **arguments)
+    episodes = []
+    for seed in seeds:
+        expert = Alone(expert_of(f"matgym/{name}").make())
+        episodes.append(play(env, lambda seen, expert=expert: expert(env, seen), seed=seed, options=options))
+    return joined(episodes)
 
 
 def main():
@@ -215,6 +219,8 @@ def main():
         return campaign("matgym/Experiments-v0", task=task)
 
     players = {
+        "NanotubeDesign-v0": lambda: by_expert("NanotubeDesign-v0", (0, 1, 2)),
+        "NanotubeImprovement-v0": lambda: by_expert("NanotubeImprovement-v0", (0, 1), level="medium"),
         "NanotubeDoping-v0": doping,
         "NanotubeChirality-v0": chirality,
         "NanotubeIsotopes-v0": isotopes,
@@ -222,7 +228,7 @@ def main():
         "CVDGrowth-v0": growth,
         "CVDRecipe-v0": lambda: campaign("matgym/CVDRecipe-v0"),
         "Experiments-v0": experiments,
-        "FilmAnnealing-v0": annealing,
+        "FilmAnnealing-v0": lambda: by_expert("FilmAnnealing-v0", (2,), {"target": 8.0}),
     }
     for name in settings.only or players:
         frames, ends = players[name]()
