@@ -89,11 +89,12 @@ class PairModel(Remembering):
         self._fit()
         found, worth = self._climbed()
         order = np.argsort(-worth, kind="stable")[: 4 * PARENTS]
-        order = order[~memory.known(found[order])]
+        order = order[~memory.old(found[order])]
         if not len(order):
             return memory.new(lambda: self.space.mutate(self._best(1), self.rng), self.rng)
         if self.batch == 1:
-            return np.asarray(found[order[:1]])
+            place = order[self._chosen(found[order], worth[order])]
+            return np.asarray(found[place : place + 1])
         drawn = self._rewarded(self._drawn(found[order], self.batch))
         return np.asarray(found[order[np.unique(drawn.argmax(axis=0))]])
 
@@ -208,20 +209,32 @@ class PairModel(Remembering):
     def _worth(self, designs: Designs) -> FloatArray:
         """Return (B,) expected improvement over the best design, times the chance that the constraint is met."""
         x = self._scaled(self.space.features(designs))
-        likely = np.ones(len(x))
+        return self._likely(x) * self._improvement(x, self._slopes * self._prior(designs))
+
+    def _likely(self, x: FloatArray) -> FloatArray:
+        """Return (B,) chance that the constraint is met at (B, F) scaled features."""
         for guard in self._models[self._modelled :]:  # it has seen 1 where the constraint was met, else 0
-            likely = np.clip(guard.predict(x), LEAST_LIKELY, 1.0)
-        return likely * self._improvement(x, self._slopes * self._prior(designs))
+            return np.clip(guard.predict(x), LEAST_LIKELY, 1.0)
+        return np.ones(len(x))
+
+    def _moments(self, x: FloatArray, offsets: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return (B, k) means and standard deviations of the outcomes at (B, F) scaled features."""
+        moments = [model.predict(x, return_std=True) for model in self._models[: self._modelled]]
+        means = np.stack([mean for mean, _ in moments], axis=1) + offsets
+        return means, np.maximum(np.stack([sd for _, sd in moments], axis=1), 1e-12)
+
+    def _sampled(self, x: FloatArray, offsets: FloatArray) -> FloatArray:
+        """Return (B, SAMPLES) worths at (B, F) scaled features, by the same random numbers for all designs."""
+        means, deviations = self._moments(x, offsets)
+        noise = np.random.default_rng(0).standard_normal((1, SAMPLES, self._modelled))
+        return self._rewarded(means[:, None] + deviations[:, None] * noise)
 
     def _improvement(self, x: FloatArray, offsets: FloatArray) -> FloatArray:
         """Return (B,) expected improvement at (B, F) scaled features, with (B, k) offsets of the outcomes."""
-        moments = [model.predict(x, return_std=True) for model in self._models[: self._modelled]]
-        means = np.stack([mean for mean, _ in moments], axis=1) + offsets
-        deviations = np.maximum(np.stack([sd for _, sd in moments], axis=1), 1e-12)
         if self._modelled == 1:
+            means, deviations = self._moments(x, offsets)
             return self._of_one(means[:, 0], deviations[:, 0], self._most)
-        noise = np.random.default_rng(0).standard_normal((1, SAMPLES, self._modelled))  # the same for all candidates
-        worth = self._rewarded(means[:, None] + deviations[:, None] * noise)
+        worth = self._sampled(x, offsets)
         return np.asarray(np.maximum(worth - self._most, 0.0).mean(axis=1) + 1e-9 * worth.mean(axis=1))
 
     def _of_one(self, mean: FloatArray, sd: FloatArray, best: float) -> FloatArray:
@@ -254,6 +267,11 @@ class PairModel(Remembering):
         for move in range(3):
             children[moves > move] = self.space.mutate(children[moves > move], self.rng)
         return children
+
+    def _chosen(self, candidates: Designs, worth: FloatArray) -> int:
+        """Return the index of the design to be evaluated, among new ones in the order of (k,) expected improvements."""
+        del candidates, worth
+        return 0
 
     def _best(self, count: int) -> Designs:
         order = np.argsort(-np.concatenate(self._rewards), kind="stable")[:count]

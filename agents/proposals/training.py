@@ -15,6 +15,7 @@ import torch
 from matgym.agents.problem import Problem
 from matgym.agents.proposals.memory_model import Scaling
 from matgym.agents.proposals.network import ProposalNetwork
+from matgym.agents.proposals.policy_gradient import Updates, learn
 from matgym.agents.proposals.walks import Choice, Walks
 from matgym.typing import FloatArray
 
@@ -23,7 +24,7 @@ RANDOM: Final = 64
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Updates):
     """Settings of a training. They are choices of ours.
 
     Attributes:
@@ -32,11 +33,6 @@ class Settings:
         walks: number of walks on each of them.
         budgets: numbers of evaluations of a walk, of which each update takes one.
         discount: discount of later gains.
-        epochs: passes over the choices of an update.
-        batch: choices of a step of Adam.
-        rate: step size of Adam.
-        clip: largest relative change of a probability that is rewarded (Schulman et al., arXiv:1707.06347).
-        entropy: weight of the entropy.
         hidden: width of the network's hidden layers.
         seed: random seed.
     """
@@ -46,11 +42,6 @@ class Settings:
     walks: int = 8
     budgets: tuple[int, ...] = (32, 48)
     discount: float = 0.95
-    epochs: int = 8
-    batch: int = 256
-    rate: float = 5e-3
-    clip: float = 0.2
-    entropy: float = 0.003
     hidden: int = 32
     seed: int = 0
 
@@ -139,18 +130,9 @@ class Training:
             for turn, made in enumerate(choices)
             for choice in made
         ]
-        features = torch.as_tensor(np.concatenate([choice.features for choice, _ in flat]), dtype=torch.float32)
-        chosen = torch.as_tensor(np.concatenate([choice.chosen for choice, _ in flat]))
-        before = torch.as_tensor(np.concatenate([choice.log_probabilities for choice, _ in flat]))
-        advantage = torch.as_tensor(np.concatenate([part for _, part in flat]), dtype=torch.float32)
-        clip = self.settings.clip
-        for _ in range(self.settings.epochs):
-            order = torch.as_tensor(rng.permutation(len(chosen)))
-            for part in torch.split(order, self.settings.batch):
-                log = network(features[part]).log_softmax(dim=-1)
-                ratio = (log.gather(1, chosen[part, None])[:, 0] - before[part]).exp()
-                gain = torch.minimum(ratio * advantage[part], ratio.clamp(1 - clip, 1 + clip) * advantage[part])
-                loss = -gain.mean() + self.settings.entropy * (log.exp() * log).sum(dim=-1).mean()
-                adam.zero_grad()
-                loss.backward()
-                adam.step()
+        learn(
+            network, adam,
+            np.concatenate([choice.features for choice, _ in flat]), np.concatenate([choice.chosen for choice, _ in flat]),
+            np.concatenate([choice.log_probabilities for choice, _ in flat]),
+            np.concatenate([part for _, part in flat]), self.settings, rng,
+        )  # fmt: skip

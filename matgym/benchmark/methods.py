@@ -30,6 +30,7 @@ OPTIMIZERS: Final[dict[str, tuple[Kind, str]]] = {
     "nevergrad": ("evolutionary", "matgym.agents.optimizers.nevergrad_search:Nevergrad"),
     "botorch-mixed": ("Bayesian", "matgym.agents.optimizers.botorch_search:BoTorchMixed"),
     "neural-annealing": ("local", "matgym.agents.optimizers.neural_annealing:NeuralAnnealing"),
+    "learned-acquisition": ("Bayesian", "matgym.agents.optimizers.learned_acquisition:LearnedAcquisition"),
     "mcts": ("tree", "matgym.agents.optimizers.tree_search:TreeSearch"),
     "ppo": ("RL", "matgym.agents.optimizers.rl_search:PPO"),
     "maskable-ppo": ("RL", "matgym.agents.optimizers.rl_search:MaskablePPO"),

@@ -56,27 +56,55 @@ class PairOrbits(ValueObject):
             (B, F) counts: for each code, the edits in each orbit of places; then, for each pair of codes, the pairs of
             edits in each orbit of pairs.
         """
-        batch, singles, pairs = len(designs), int(self.of_place.max()) + 1, int(self.of_pair.max()) + 1
-        kinds = len(self.codes)
-        kind_of = np.zeros(int(self.codes.max()) + 1, dtype=np.int64)
-        kind_of[self.codes] = np.arange(kinds)
+        batch, (n_alone, n_together) = len(designs), self._widths
         row, place = np.nonzero(designs)
-        kind = kind_of[designs[row, place]]
-        alone = np.bincount((row * kinds + kind) * singles + self.of_place[place], minlength=batch * kinds * singles)
+        edit = place * len(self.codes) + self._kind_of[designs[row, place]]
+        alone = np.bincount(row * n_alone + self._alone[edit], minlength=batch * n_alone)
 
         most = int(np.bincount(row, minlength=batch).max(initial=0))
         rank = np.arange(len(row)) - np.searchsorted(row, row)  # of an edit among those of its row
-        table = np.full((batch, most), -1, dtype=np.int64)
-        table[row, rank] = place * kinds + kind
-        a, b = (table[:, index] for index in np.triu_indices(most, 1))
-        there = (a >= 0) & (b >= 0)
-        rows = np.broadcast_to(np.arange(batch)[:, None], a.shape)[there]
-        a, b = a[there], b[there]
-        low, high = np.minimum(a % kinds, b % kinds), np.maximum(a % kinds, b % kinds)
-        mixed = low * kinds + high
-        order = np.full(kinds * kinds, -1, dtype=np.int64)
-        order[[i * kinds + j for i in range(kinds) for j in range(i, kinds)]] = np.arange(kinds * (kinds + 1) // 2)
-        n_mixed = kinds * (kinds + 1) // 2
-        column = order[mixed] * pairs + self.of_pair[a // kinds, b // kinds]
-        together = np.bincount(rows * n_mixed * pairs + column, minlength=batch * n_mixed * pairs)
-        return np.concatenate([alone.reshape(batch, -1), together.reshape(batch, -1)], axis=1).astype(np.float64)
+        edits = np.full((batch, most), len(self._alone), dtype=np.int64)  # what is no edit has the last number
+        edits[row, rank] = edit
+        first, second = np.triu_indices(most, 1)
+        column = self._together[edits[:, first], edits[:, second]]
+        column += (n_together + 1) * np.arange(batch)[:, None]
+        together = np.bincount(column.ravel(), minlength=batch * (n_together + 1)).reshape(batch, -1)[:, :-1]
+        return np.concatenate([alone.reshape(batch, -1), together], axis=1).astype(np.float64)
+
+    # ---- where an edit, and a pair of edits, is counted; edit `place * K + kind` puts code `codes[kind]` on a place
+
+    @property
+    def _widths(self) -> tuple[int, int]:
+        """The numbers of columns of edits and of pairs of edits."""
+        kinds = len(self.codes)
+        pairs = int(self.of_pair.max()) + 1
+        return kinds * (int(self.of_place.max()) + 1), kinds * (kinds + 1) // 2 * pairs
+
+    @cached_property
+    @returns_read_only
+    def _kind_of(self) -> IntArray:
+        """(codes,) number of the kind of each code."""
+        kinds = np.zeros(int(self.codes.max()) + 1, dtype=np.int64)
+        kinds[self.codes] = np.arange(len(self.codes))
+        return kinds
+
+    @cached_property
+    @returns_read_only
+    def _alone(self) -> IntArray:
+        """(P K,) column of each edit."""
+        kinds, orbits = np.arange(len(self.codes)), int(self.of_place.max()) + 1
+        return np.asarray((kinds * orbits + self.of_place[:, None]).ravel())
+
+    @cached_property
+    @returns_read_only
+    def _together(self) -> IntArray:
+        """(P K + 1, P K + 1) column of each pair of edits; one column more stands for pairs with what is no edit."""
+        places, kinds = len(self.of_place), len(self.codes)
+        order = np.zeros((kinds, kinds), dtype=np.int64)  # of pairs of kinds, whichever comes first
+        low, high = np.triu_indices(kinds)
+        order[low, high] = order[high, low] = np.arange(len(low))
+        pairs = int(self.of_pair.max()) + 1
+        columns = np.full((places * kinds + 1,) * 2, self._widths[1], dtype=np.int64)
+        whole = order[None, :, None, :] * pairs + self.of_pair[:, None, :, None]
+        columns[:-1, :-1] = whole.reshape(places * kinds, -1)
+        return columns

@@ -17,8 +17,9 @@ value of such tubes, so that no brief could be verified.
 - Searches score designs one by one, or in their own batches.
 - Verified: a method gives a design, the oracles compute it, and the brief is met if their values are in the ranges. If
   they are not, the brief for the surrogates is shifted by their error on this design, the method gives another one, and
-  so on, up to four. What begins with a design continues with the best that was verified. Ranges that the surrogates
-  have to meet are narrower by a quarter on each side where the method finds such a design.
+  so on, up to four. What begins with a design makes half of its attempts from the best
+  that was verified. Ranges that the surrogates have to meet are narrower by a quarter on each side where the method
+  finds such a design.
 """
 
 import shutil
@@ -351,9 +352,9 @@ class Verify(StudyJob):
             designs, values = table_of(task, int(start[0]), count, fixed)
             scored = 0.0 if tried else float(count)
         else:
-            others = task.space.sample_on(np.full(ATTEMPTS - 1, int(start[0])), rng)
-            agent = self.method == TRAINED  # its actions are sampled: all its attempts can begin with one design
-            first = np.concatenate([start[None], np.repeat(start[None], ATTEMPTS - 1, axis=0) if agent else others])
+            half = ATTEMPTS // 2  # from the best verified design, and the rest from random ones
+            others = task.space.sample_on(np.full(ATTEMPTS - half, int(start[0])), rng)
+            first = np.concatenate([np.repeat(start[None], half, axis=0), others])
             envs.reset(options={"design": first, "target": np.tile(inner, (ATTEMPTS, 1))})
             designs, number = improved(envs, self.method, rng, self.file)
             values, scored = properties(task, designs), float(number.sum())

@@ -1,0 +1,1 @@
+"""Bayesian optimization whose acquisition function was learned on other problems."""
