@@ -214,7 +214,7 @@ class PairModel(Remembering):
     def _likely(self, x: FloatArray) -> FloatArray:
         """Return (B,) chance that the constraint is met at (B, F) scaled features."""
         for guard in self._models[self._modelled :]:  # it has seen 1 where the constraint was met, else 0
-            return np.clip(guard.predict(x), LEAST_LIKELY, 1.0)
+            return np.asarray(np.clip(guard.predict(x), LEAST_LIKELY, 1.0))
         return np.ones(len(x))
 
     def _moments(self, x: FloatArray, offsets: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -227,7 +227,7 @@ class PairModel(Remembering):
         """Return (B, SAMPLES) worths at (B, F) scaled features, by the same random numbers for all designs."""
         means, deviations = self._moments(x, offsets)
         noise = np.random.default_rng(0).standard_normal((1, SAMPLES, self._modelled))
-        return self._rewarded(means[:, None] + deviations[:, None] * noise)
+        return np.asarray(self._rewarded(means[:, None] + deviations[:, None] * noise))
 
     def _improvement(self, x: FloatArray, offsets: FloatArray) -> FloatArray:
         """Return (B,) expected improvement at (B, F) scaled features, with (B, k) offsets of the outcomes."""

@@ -117,8 +117,11 @@ class BriefResult(ValueObject):
 
     @property
     def pays_after(self) -> int | None:
-        """The number of tubes after which the agent, its training included, scored fewer designs than look-up."""
-        saved = min(self.needed, float(self.settings.table)) - self.of(SHIPPED)[-1].designs
+        """The number of tubes after which the agent, its training included, scored fewer designs than look-up.
+
+        Where look-up does not reach as much, it counts as if it did with its largest table. None: never.
+        """
+        saved = min(self.needed, self.of(LOOK_UP)[-1].designs) - self.of(SHIPPED)[-1].designs
         return ceil(self.training / saved) if saved > 0.0 else None
 
     def in_words(self) -> list[str]:

@@ -1,9 +1,9 @@
 """Briefs on unseen tubes: look-up, hill climbing, greedy changes, trained agents and searches, verified by the oracle.
 
-`python -m scripts.studies.amortised` (some hours on two cores) trains agents, gives each method the same random design, on
-the same tube of a chirality that no training saw, with the same brief, and writes docs/results/amortised.json, and the
-first agents of levels medium and hard to agents/zoo/. After an interruption the same command continues. `--workers 1`
-computes on one core.
+`python -m scripts.studies.amortised` (some hours on two cores) trains agents, gives each method the same random design,
+on the same tube of a chirality that no training saw, with the same brief, and writes docs/results/amortised.json, and
+the first agents of levels medium and hard to agents/zoo/. After an interruption the same command continues.
+`--workers 1` computes on one core.
 
 Designs hold no vacancies: no potential describes them beside B and N, and the oracle of the formation energy has no
 value of such tubes, so that no brief could be verified.

@@ -10,13 +10,14 @@ import pytest
 from typer.testing import CliRunner
 
 from matgym.agents.sb3 import make_agent
+from matgym.app.briefs import BriefSettings
 from matgym.app.demo import DemoSettings
 from matgym.cli import app
 from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
 from matgym.structures import Nanotube
 from matgym.structures.io import read
 
-N_ENVS, SEEDS = 32, 2
+N_ENVS, SEEDS, TABLE = 32, 2, 32
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,9 @@ def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     words = ["demo", "--output", str(folder), "--training-designs", "1", "--targets", "6", "--queries", "2", "--json"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("matgym.app.demo.DemoSettings", partial(DemoSettings, seeds=SEEDS, verified=24))
+        briefs = BriefSettings(briefs=3, attempts=1, table=64, lessons=(1,))
+        small = partial(DemoSettings, seeds=SEEDS, verified=24, table=TABLE, briefs=briefs)
+        patch.setattr("matgym.app.demo.DemoSettings", small)
         patch.setattr("matgym.app.demo.make_agent", partial(make_agent, overrides={"n_envs": N_ENVS}))
         found = CliRunner().invoke(app, words, catch_exceptions=False)
     return folder, json.loads(found.stdout, parse_constant=_refuse)
@@ -38,7 +41,7 @@ def _refuse(word):
 def test_every_design_in_the_table_has_the_values_of_the_oracle(demo):
     folder, _ = demo
     rows = pq.read_table(folder / "designs.parquet").to_pylist()
-    assert {row["method"] for row in rows} == {"MaskablePPO", "random", "annealing"}
+    assert {row["method"] for row in rows} == {"MaskablePPO", "look-up", "random", "annealing"}
     some = rows[:: len(rows) // 8]
     tubes = [Nanotube(r["n"], r["m"], r["cells"], np.frombuffer(r["species"], dtype=np.uint8)) for r in some]
     np.testing.assert_allclose(
@@ -59,7 +62,7 @@ def test_structure_files_hold_the_best_designs_of_the_policy(demo):
 def test_methods_have_equal_evaluations_and_all_are_counted(demo):
     _, result = demo
     assert {row["queries"] for row in result["equal_queries"]} == {2}
-    searches = 3 * SEEDS * 2 * 6
+    searches = 4 * SEEDS * 2 * 6 + TABLE
     whole = sum(row["queries"] for row in result["whole_budget"]) * 6
     verified = result["visited"]["designs"]
     training = result["ledger"]["surrogate"]["evaluations"] - searches - whole - verified
@@ -68,18 +71,20 @@ def test_methods_have_equal_evaluations_and_all_are_counted(demo):
     assert whole >= 2 * training - 2 * 6  # divided by the number of targets, rounded down
     # Initial designs are verified, and every winner of every method and seed at equal queries, and of two more runs
     # at equal totals.
-    assert result["ledger"]["oracle"]["evaluations"] == (3 * SEEDS + 2) * 6 + verified + 6
+    assert result["ledger"]["oracle"]["evaluations"] == (4 * SEEDS + 2) * 6 + verified + 6
 
 
 def test_page_is_self_contained_and_states_the_results(demo):
     folder, result = demo
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert not re.search(r'(?:src|href)\s*=\s*["\'](?:https?:)?//', page)
-    assert page.count("<svg") == 5
+    assert page.count("<svg") == 7
     ids = re.findall(r'\bid="([^"]+)"', re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL))
     assert len(ids) == len(set(ids))
     error = next(row for row in result["equal_queries"] if row["method"] == "MaskablePPO")["error"]["mean"]
     assert f"their mean error by the oracle is {1000 * error:.0f} meV" in page.replace("\n", " ")
+    mine = [each for each in result["briefs"]["reached"] if each["method"] == "trained agent"]
+    assert f"With {mine[-1]['designs']:.0f} designs a brief it meets {mine[-1]['met']:.0%}" in page.replace("\n", " ")
 
 
 def test_the_stored_policy_can_be_loaded_and_acts(demo):
