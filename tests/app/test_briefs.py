@@ -73,7 +73,7 @@ def test_more_designs_never_meet_fewer_briefs(result):
 
 
 def test_a_training_pays_after_the_designs_that_it_saves():
-    """By hand: look-up needs 1,024 designs for what the agent has with 24, so that 10,000 designs pay after 10 tubes."""
+    """By hand: look-up needs 1,024 designs for what the agent has with 24; 10,000 designs pay after 10 tubes."""
     reached = (
         Reached(SHIPPED, 24.0, 0.8), Reached(EXPERT, 24.0, 0.7), Reached(CLIMBING, 32.0, 0.4),
         Reached(LOOK_UP, 16.0, 0.1), Reached(LOOK_UP, 1024.0, 0.8),
