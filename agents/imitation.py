@@ -5,7 +5,7 @@ to the expert's actions, and its critic to the expert's discounted returns, so t
 with a critic that knows the states (behaviour cloning; Bain and Sammut, Machine Intelligence 15, 1995).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -54,6 +54,19 @@ class Demonstration(ValueObject):
     masks: BoolArray | None
     reward: float
     designs: int
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Demonstration]") -> "Demonstration":
+        """Return the steps of several demonstrations, all with masks or all without; `reward` is the mean of theirs."""
+        first = parts[0]
+        return cls(
+            _joined([part.observations for part in parts]),
+            np.concatenate([part.actions for part in parts]),
+            np.concatenate([part.returns for part in parts]),
+            None if first.masks is None else np.concatenate([part.masks for part in parts]),
+            float(np.mean([part.reward for part in parts])),
+            sum(part.designs for part in parts),
+        )
 
 
 @dataclass(frozen=True)
@@ -134,14 +147,8 @@ def demonstrate(
         parts.append(_Round.played(inside, expert, rows, masked, batch.max_episode_steps, agent.gamma))
         done += len(rows)
         on_episodes(done)
-    first = parts[0].observations
-    joined = (
-        {name: np.concatenate([part.observations[name] for part in parts]) for name in first}
-        if isinstance(first, dict)
-        else np.concatenate([part.observations for part in parts])
-    )
     return Demonstration(
-        joined,
+        _joined([part.observations for part in parts]),
         np.concatenate([part.actions for part in parts]),
         np.concatenate([part.returns for part in parts]),
         np.concatenate([part.masks for part in parts]) if masked else None,
@@ -213,19 +220,20 @@ class _Round:
         for rows, *_, rewards in reversed(kept):
             later[rows] = rewards + gamma * later[rows]
             returns.append(later[rows].copy())
-        looks = [look for _, look, *_ in kept]
-        observations = (
-            {name: np.concatenate([look[name] for look in looks]) for name in looks[0]}
-            if isinstance(looks[0], dict)
-            else np.concatenate(looks)
-        )
         return cls(
-            observations,
+            _joined([look for _, look, *_ in kept]),
             np.concatenate([actions for _, _, actions, _, _ in kept]),
             np.concatenate(returns[::-1]),
             np.concatenate([masks for *_, masks, _ in kept]) if masked else None,
             float(sum(rewards.sum() for *_, rewards in kept)),
         )
+
+
+def _joined(observations: Sequence[Any]) -> Any:
+    """Return batches of observations, arrays or dictionaries of arrays, as one."""
+    if isinstance(observations[0], dict):
+        return {name: np.concatenate([each[name] for each in observations]) for name in observations[0]}
+    return np.concatenate(observations)
 
 
 def _rows_of(observation: Any, rows: IntArray) -> Any:

@@ -1,7 +1,7 @@
 """The network that chooses among the candidates of the pair model, and what it knows of each.
 
-It corrects the expected improvement, and was trained by reinforcement learning on other problems, as in MetaBO (Volpp et
-al., ICLR 2020, arXiv:1904.02642).
+It corrects the expected improvement, and was trained by reinforcement learning on other problems, as in MetaBO (Volpp
+et al., ICLR 2020, arXiv:1904.02642).
 """
 
 from typing import Final

@@ -1,8 +1,8 @@
 """Training of the acquisition function over many problems, by proximal policy optimization.
 
-Each update searches a few problems several times, from the same first designs. A choice is rewarded by the later gains of
-the search's best reward, which are discounted and scaled by the standard deviation of the rewards of random designs. The
-baseline is the mean of the searches of the same problem at the same number of evaluations.
+Each update searches a few problems several times, from the same first designs. A choice is rewarded by the later gains
+of the search's best reward, which are discounted and scaled by the standard deviation of the rewards of random designs.
+The baseline is the mean of the searches of the same problem at the same number of evaluations.
 """
 
 from collections.abc import Callable, Sequence

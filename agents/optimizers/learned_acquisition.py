@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from matgym.agents.acquisition.network import CANDIDATES, FEATURES, LEAST, AcquisitionNetwork
 from matgym.agents.acquisition.store import SHIPPED, load_acquisition
-from matgym.agents.optimizers.pair_model import SAMPLES, PairModel
+from matgym.agents.optimizers.pair_model import PairModel
 from matgym.agents.problem import Problem
 from matgym.tasks import Designs
 from matgym.typing import FloatArray

@@ -132,7 +132,8 @@ class Training:
         ]
         learn(
             network, adam,
-            np.concatenate([choice.features for choice, _ in flat]), np.concatenate([choice.chosen for choice, _ in flat]),
+            np.concatenate([choice.features for choice, _ in flat]),
+            np.concatenate([choice.chosen for choice, _ in flat]),
             np.concatenate([choice.log_probabilities for choice, _ in flat]),
             np.concatenate([part for _, part in flat]), self.settings, rng,
         )  # fmt: skip

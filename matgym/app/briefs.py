@@ -8,6 +8,7 @@ matgym, from rewards. Its opponents score random designs on the tube (look-up), 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from math import ceil
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from typing_extensions import override
 
 from matgym.agents import load
 from matgym.agents.greedy import Greedy
-from matgym.agents.imitation import imitate
+from matgym.agents.imitation import Demonstration, demonstrate, fit
 from matgym.agents.scripted import Scripted
 from matgym.agents.training import learner
 from matgym.envs.batch import Episodes
@@ -63,7 +64,7 @@ class BriefSettings:
     briefs: int = 48
     attempts: int = 3
     table: int = 4_096
-    lessons: tuple[int, ...] = (8, 32, 96)
+    lessons: tuple[int, ...] = (16, 48, 128)
     seed: int = 0
 
 
@@ -206,10 +207,11 @@ def run_briefs(
         arguments=arguments(settings.level, held_out=False) | {"met_bonus": 0.5},
     )  # fmt: skip
     training = agent.get_env().envs.task  # type: ignore[union-attr]  # of our own environments
-    curve, before = [(0, _attempts(envs, start, Sampled(agent), 1, TAUGHT, rng)[0].met)], 0
-    for episodes in settings.lessons:
-        imitate(agent, Greedy(), episodes - before, rng)
-        before = episodes
+    curve = [(0, _attempts(envs, start, Sampled(agent), 1, TAUGHT, rng)[0].met)]
+    shown: list[Demonstration] = []
+    for before, episodes in pairwise((0, *settings.lessons)):
+        shown.append(demonstrate(agent, Greedy(), episodes - before, rng))
+        fit(agent, Demonstration.joined(shown), rng)
         met = _attempts(envs, start, Sampled(agent), 1, TAUGHT, rng)[0].met
         designs = training.ledger.counts.total() // len(training.objectives)
         curve.append((designs, met))

@@ -246,9 +246,7 @@ def _output_file(path: Path) -> Path:
     return agent_file(path)
 
 
-def store(
-    agent: "BaseAlgorithm", file: Path, environment: str, arguments: dict[str, Any], imitated: int = 0
-) -> None:
+def store(agent: "BaseAlgorithm", file: Path, environment: str, arguments: dict[str, Any], imitated: int = 0) -> None:
     """Write an agent to a file atomically.
 
     Args:
