@@ -128,18 +128,17 @@ class BriefResult(ValueObject):
     def in_words(self) -> list[str]:
         """Return the results in sentences: where learning wins, why, and where it does not."""
         mine, rule, level = self.of(SHIPPED), self.of(EXPERT), self.settings.level
-        table = {each.designs: each.met for each in self.of(LOOK_UP)}
-        near = max((size for size in table if size <= mine[-1].designs), default=min(table))
-        needed = f"{self.needed:,.0f}" if np.isfinite(self.needed) else f"more than {max(table):,.0f}"
-        climbed = min(self.of(CLIMBING), key=lambda each: abs(each.designs - mine[-1].designs))
+        table, climbed = self.of(LOOK_UP), self.of(CLIMBING)
+        near, climber = (_with(each, mine[-1].designs) for each in (table, climbed))  # with more designs, not fewer
+        needed = f"{self.needed:,.0f}" if np.isfinite(self.needed) else f"more than {table[-1].designs:,.0f}"
         pays = f"The training pays after {self.pays_after:,} tubes" if self.pays_after else "The training does not pay"
         said = [
             (
                 f"Where learning wins: {self.settings.briefs} briefs of level {level}, each on a given tube of a "
                 f"chirality that the trained agent has not seen. With {mine[-1].designs:.0f} designs a brief it meets "
-                f"{mine[-1].met:.0%}; look-up among {near:,.0f} random designs on the tube meets {table[near]:.0%}, "
-                f"and hill climbing with {climbed.designs:.0f} designs {climbed.met:.0%}. Look-up needs {needed} "
-                "designs for as many."
+                f"{mine[-1].met:.0%}; look-up among {near.designs:,.0f} random designs on the tube meets "
+                f"{near.met:.0%}, and hill climbing with {climber.designs:.0f} designs {climber.met:.0%}. Look-up needs "
+                f"{needed} designs for as many."
             ),
             (
                 "Why: random designs hardly ever meet such a brief, and a table of them is of no use on the next tube; "
@@ -158,7 +157,7 @@ class BriefResult(ValueObject):
                 f"unseen briefs that it meets at once rose from {self.curve[0, 1]:.0%} to {self.curve[-1, 1]:.0%}."
             ),
         ]
-        if mine[-1].met <= table[near]:
+        if mine[-1].met <= max(near.met, climber.met):
             said[0] = said[0].replace("Where learning wins: ", "Learning did not win here: ")
         return said
 
@@ -168,6 +167,11 @@ class BriefResult(ValueObject):
             "reached": [asdict(each) for each in self.reached], "curve": self.curve.tolist(),
             "training_designs": self.training, "pays_after": self.pays_after, "seconds": self.seconds,
         }  # fmt: skip
+
+
+def _with(reached: list[Reached], designs: float) -> Reached:
+    """Return what a method reaches with at least a number of designs, or with the most that it has."""
+    return next((each for each in reached if each.designs >= designs), reached[-1])
 
 
 def made(level: LevelName, count: int, *, held_out: bool, **more: Any) -> Any:

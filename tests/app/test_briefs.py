@@ -76,11 +76,12 @@ def test_a_training_pays_after_the_designs_that_it_saves():
     """By hand: look-up needs 1,024 designs for what the agent has with 24; 10,000 designs pay after 10 tubes."""
     reached = (
         Reached(SHIPPED, 24.0, 0.8), Reached(EXPERT, 24.0, 0.7), Reached(CLIMBING, 32.0, 0.4),
-        Reached(LOOK_UP, 16.0, 0.1), Reached(LOOK_UP, 1024.0, 0.8),
+        Reached(LOOK_UP, 16.0, 0.1), Reached(LOOK_UP, 64.0, 0.2), Reached(LOOK_UP, 1024.0, 0.8),
     )  # fmt: skip
     won = BriefResult(SMALL, reached, np.array([[0.0, 0.0], [50.0, 0.5]]), 10_000, 1.0)
     assert (won.needed, won.pays_after) == (1024.0, 10)
     assert won.in_words()[0].startswith("Where learning wins: ")
+    assert "hill climbing with 32 designs 40%. Look-up needs 1,024 designs" in won.in_words()[0]
     worse = (Reached(SHIPPED, 24.0, 0.1), *reached[1:])
     lost = BriefResult(SMALL, worse, won.curve, 10_000, 1.0)
     assert lost.pays_after is None
