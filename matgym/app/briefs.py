@@ -137,8 +137,8 @@ class BriefResult(ValueObject):
                 f"Where learning wins: {self.settings.briefs} briefs of level {level}, each on a given tube of a "
                 f"chirality that the trained agent has not seen. With {mine[-1].designs:.0f} designs a brief it meets "
                 f"{mine[-1].met:.0%}; look-up among {near.designs:,.0f} random designs on the tube meets "
-                f"{near.met:.0%}, and hill climbing with {climber.designs:.0f} designs {climber.met:.0%}. Look-up needs "
-                f"{needed} designs for as many."
+                f"{near.met:.0%}, and hill climbing with {climber.designs:.0f} designs {climber.met:.0%}. Look-up "
+                f"needs {needed} designs for as many."
             ),
             (
                 "Why: random designs hardly ever meet such a brief, and a table of them is of no use on the next tube; "
