@@ -325,7 +325,7 @@ class Decorations(ValueObject, DesignSpace):
         for words in self._hashes:
             entries = words[codes, columns]
             hashed = (
-                entries.reshape(len(designs), -1).sum(axis=1, dtype=np.uint64)
+                entries.reshape(len(designs), self.edits.length).sum(axis=1, dtype=np.uint64)
                 if full  # all have the same number of entries: the usual case
                 else words[designs, place].sum(axis=1, dtype=np.uint64)
             )

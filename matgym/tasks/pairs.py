@@ -68,8 +68,9 @@ class PairOrbits(ValueObject):
         first, second = np.triu_indices(most, 1)
         column = self._together[edits[:, first], edits[:, second]]
         column += (n_together + 1) * np.arange(batch)[:, None]
-        together = np.bincount(column.ravel(), minlength=batch * (n_together + 1)).reshape(batch, -1)[:, :-1]
-        return np.concatenate([alone.reshape(batch, -1), together], axis=1).astype(np.float64)
+        together = np.bincount(column.ravel(), minlength=batch * (n_together + 1))
+        together = together.reshape(batch, n_together + 1)[:, :-1]
+        return np.concatenate([alone.reshape(batch, n_alone), together], axis=1).astype(np.float64)
 
     # ---- where an edit, and a pair of edits, is counted; edit `place * K + kind` puts code `codes[kind]` on a place
 

@@ -165,14 +165,21 @@ def test_missing_runs_are_reported(tmp_path, listed):
     assert [len(gp[task]) for task in SEARCHED] == [SEEDS - 1, SEEDS, SEEDS]  # no task and no seed of another is lost
 
 
-def test_the_shipped_records_are_read_and_say_that_they_are_stale():
-    results = Results.read(ROOT / "docs" / "results" / "standard")
-    assert results.stale == "These records are stale: they are of version 2 of the physics, and this is version 3."
-    assert results.stale in opening(results)
-    assert results.checkpoints == (64, 256)
+@pytest.mark.parametrize("name", ["combinatorial", "discovery"])
+def test_the_shipped_records_are_read_and_have_no_gaps(name):
+    results = Results.read(ROOT / "docs" / "results" / name)
+    assert results.stale == ""
     assert results.missing == ()
+    assert results.checkpoints[:1] == ((64,) if name == "combinatorial" else (16,))
     assert "gp" in results.scores(64)
     assert "gp" not in results.scores(256)
+
+
+def test_records_of_an_older_physics_say_that_they_are_stale(monkeypatch):
+    monkeypatch.setattr("matgym.benchmark.results.PHYSICS_VERSION", 1_000)
+    results = Results.read(ROOT / "docs" / "results" / "discovery")
+    assert results.stale == "These records are stale: they are of version 3 of the physics, and this is version 1000."
+    assert results.stale in opening(results)
 
 
 # ---- aggregates

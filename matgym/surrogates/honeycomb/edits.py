@@ -124,7 +124,7 @@ class SingleEdits:
         values = np.empty((len(batch), shape))
         placed = np.empty((len(batch.species), len(self.kinds), shape))
         strained = np.empty((len(batch), len(self.strains), shape))
-        for rows in pieces(batch, SITES_A_PASS):  # neighbours, as are their sites
+        for rows in pieces(batch, SITES_A_PASS) if len(batch) else ():  # neighbours, as are their sites
             part = batch.take(rows)
             sites = slice(batch.offsets[rows[0]], batch.offsets[rows[-1] + 1])
             graph = honeycombs(part)

@@ -75,9 +75,10 @@ class Honeycombs(ValueObject):
 
 
 def pieces(batch: TubeBatch, sites: int) -> list[IntArray]:
-    """Return rows of a batch in pieces of some number of sites, at least one tube each."""
+    """Return rows of a batch in pieces of some number of sites, at least one tube each; without tubes, one piece."""
     number = batch.offsets[1:] // max(sites, int(batch.n_sites.max(initial=1)))
-    return [np.asarray(np.flatnonzero(number == each), dtype=np.int64) for each in np.unique(number)]
+    pieces = np.unique(number).tolist() or [0]
+    return [np.asarray(np.flatnonzero(number == each), dtype=np.int64) for each in pieces]
 
 
 class _Last(threading.local):
