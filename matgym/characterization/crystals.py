@@ -1,6 +1,5 @@
 """Crystals for powder diffraction: cells and atoms as arrays, and the X-ray scattering factors of atoms."""
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Self
 import numpy as np
 
 from matgym.errors import MissingExtraError, StructureError
+from matgym.files import parse_json
 from matgym.frozen import ValueObject
 from matgym.typing import FloatArray, IntArray
 
@@ -129,6 +129,6 @@ def _table() -> dict[int, list[tuple[float, float]]]:
         file = resources.files("pymatgen.analysis.diffraction") / "atomic_scattering_params.json"
     except ModuleNotFoundError:
         raise MissingExtraError("pymatgen", "pymatgen") from None
-    listed = json.loads(file.read_text(encoding="utf-8"))
+    listed = parse_json(file.read_text(encoding="utf-8"), str(file))
     known = {symbol: atomic_numbers[symbol] for symbol in listed if symbol in atomic_numbers}  # not deuterium
     return {number: [(pair[0], pair[1]) for pair in listed[symbol]] for symbol, number in known.items()}

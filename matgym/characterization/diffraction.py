@@ -18,6 +18,7 @@ from matgym.characterization.layer_lines import LARGEST, LayerLines, layer_lines
 from matgym.characterization.poses import Poses
 from matgym.characterization.specimens import Specimen, along_axis
 from matgym.errors import ConfigurationError, require_counts, require_positive, require_within
+from matgym.frozen import ValueObject, returns_read_only
 from matgym.typing import BoolArray, ComplexArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ WIDE: Final = 5.0
 
 
 @dataclass(frozen=True)
-class Detector:
+class Detector(ValueObject):
     """A square detector in the diffraction plane, centred on the direct beam, which is not simulated itself.
 
     Attributes:
@@ -62,6 +63,7 @@ class Detector:
     readout_electrons: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_counts(4096, pixels=self.pixels)
         require_within(1e-4, 1.0, pixel_per_angstrom=self.pixel_per_angstrom)
         require_within(0.5, 16.0, spread_pixels=self.spread_pixels)
@@ -69,6 +71,7 @@ class Detector:
         require_within(0.0, 1e6, readout_electrons=self.readout_electrons)
 
     @property
+    @returns_read_only
     def frequencies(self) -> FloatArray:
         """(pixels,) spatial frequencies of the centres of the columns, or rows, 1/Å."""
         return np.asarray(self.pixel_per_angstrom * (np.arange(self.pixels) - (self.pixels - 1) / 2.0))
@@ -79,6 +82,7 @@ class Detector:
         return float(self.pixel_per_angstrom * self.pixels / np.sqrt(2.0))
 
     @property
+    @returns_read_only
     def is_open(self) -> BoolArray:
         """(pixels, pixels) whether the beam stop leaves a pixel open."""
         q = self.frequencies

@@ -19,6 +19,7 @@ from matgym.characterization.grids import Grid
 from matgym.characterization.poses import Poses
 from matgym.characterization.specimens import Specimen, along_axis
 from matgym.errors import ConfigurationError, require_counts, require_positive, require_within
+from matgym.frozen import ValueObject
 from matgym.typing import BoolArray, ComplexArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ def hrtem(
 
 
 @dataclass(frozen=True, eq=False)
-class Layers:
+class Layers(ValueObject):
     """Atoms in layers across the beam.
 
     Attributes:

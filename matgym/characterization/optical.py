@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from matgym.errors import ConfigurationError, require_within
+from matgym.frozen import ValueObject, returns_read_only
 from matgym.physics.electrons.kataura import relation
 from matgym.structures.lattice import tube_lattice
 from matgym.typing import FloatArray, IntArray
@@ -28,7 +29,7 @@ Phys. Rev. Lett. 94, 027402 (2005) for the distance of about 0.2 eV, from memory
 
 
 @dataclass(frozen=True)
-class Photometer:
+class Photometer(ValueObject):
     """The grid of photon energies of an absorption spectrum, or of one axis of a map.
 
     Attributes:
@@ -45,11 +46,13 @@ class Photometer:
     points: int = 1101
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_within(0.1, 10.0, start_ev=self.start_ev)
         require_within(self.start_ev + 0.01, 10.0, stop_ev=self.stop_ev)
         require_within(2, 1_000_000, points=self.points)
 
     @property
+    @returns_read_only
     def energies_ev(self) -> FloatArray:
         """(X,) photon energies, eV."""
         return np.linspace(self.start_ev, self.stop_ev, self.points)

@@ -18,7 +18,7 @@ import numpy as np
 
 from matgym.characterization.crystals import Crystal, xray_factors
 from matgym.errors import ConfigurationError, require_within
-from matgym.frozen import ValueObject
+from matgym.frozen import ValueObject, returns_read_only
 from matgym.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ FWHM: Final = 2.0 * np.sqrt(2.0 * np.log(2.0))
 
 
 @dataclass(frozen=True)
-class Diffractometer:
+class Diffractometer(ValueObject):
     """A powder diffractometer in Bragg-Brentano geometry.
 
     Attributes:
@@ -71,6 +71,7 @@ class Diffractometer:
     displacement_deg: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_within(0.1, 5.0, wavelength_angstrom=self.wavelength_angstrom, second_angstrom=self.second_angstrom)
         require_within(0.0, 10.0, second_share=self.second_share)
         require_within(0.5, 160.0, start_deg=self.start_deg)
@@ -80,6 +81,7 @@ class Diffractometer:
         require_within(-1.0, 1.0, zero_deg=self.zero_deg, displacement_deg=self.displacement_deg)
 
     @property
+    @returns_read_only
     def two_theta_deg(self) -> FloatArray:
         """(G,) angles 2θ of the grid, degrees."""
         count = int((self.stop_deg - self.start_deg) / self.step_deg + 1e-6) + 1

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from matgym.errors import ConfigurationError, require_within
+from matgym.frozen import ValueObject, returns_read_only
 from matgym.physics.electrons.kataura import EV_PER_CM, relation
 from matgym.physics.phonons.named_modes import rbm_relation_cm
 from matgym.structures import Nanotube, Species
@@ -59,7 +60,7 @@ METALLIC_G_MINUS: Final = (50.0, -0.25)
 
 
 @dataclass(frozen=True)
-class Spectrometer:
+class Spectrometer(ValueObject):
     """A Raman spectrometer.
 
     Attributes:
@@ -80,6 +81,7 @@ class Spectrometer:
     resolution_cm: float = 3.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_within(0.8, 6.0, laser_ev=self.laser_ev)
         require_within(10.0, 4000.0, start_cm=self.start_cm)
         require_within(self.start_cm + 10.0, 5000.0, stop_cm=self.stop_cm)
@@ -87,6 +89,7 @@ class Spectrometer:
         require_within(0.1, 50.0, resolution_cm=self.resolution_cm)
 
     @property
+    @returns_read_only
     def shifts_cm(self) -> FloatArray:
         """(X,) Raman shifts of the grid, cm⁻¹."""
         count = int((self.stop_cm - self.start_cm) / self.step_cm + 1e-6) + 1

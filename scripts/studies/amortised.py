@@ -43,6 +43,7 @@ from matgym.app.briefs import HELD_OUT
 from matgym.benchmark.break_even import break_even
 from matgym.tasks.any_tube import STRAINS, lattices_of
 from matgym.tasks.brief import LEVELS
+from scripts.studies.agents.zoo import scores_of
 from scripts.studies.briefs import METHODS, searched
 from scripts.studies.common import Study, StudyJob, interval, print_markdown
 
@@ -70,6 +71,7 @@ class Settings:
         imitated: episodes of the expert that an agent imitates.
         steps: steps of MaskablePPO thereafter.
         bonus: what a brief that is met adds to the return.
+        played: episodes on unseen tubes whose returns the card of an agent holds.
         verified: methods whose designs the oracle verifies.
     """
 
@@ -84,13 +86,14 @@ class Settings:
     imitated: int = 384
     steps: int = 16_384
     bonus: float = 0.5
+    played: int = 16
     verified: tuple[str, ...] = ("look-up 1024", "look-up 4096", "greedy", TRAINED)
 
 
 SHIPPED = {"medium", "hard"}
 """Levels whose first agent comes with matgym, as improvement-LEVEL."""
 
-QUICK = Settings((("easy", 4, 1, 1),), (1, 2), (16,), (2,), 1, 1, 4, 64, verified=("look-up 16",))
+QUICK = Settings((("easy", 4, 1, 1),), (1, 2), (16,), (2,), 1, 1, 4, 64, played=2, verified=("look-up 16",))
 
 SETTINGS = {"n_envs": 64, "n_steps": 32, "batch_size": 256, "n_epochs": 3, "gamma": 0.99, "learning_rate": 5e-4,
             "target_kl": 0.03}  # fmt: skip
@@ -201,9 +204,12 @@ class Train(StudyJob):
             learn(agent, settings.steps, lambda _done, _mean: None)
         row = {"level": self.level, "seed": self.seed, "seconds": time.perf_counter() - began}
         row |= {"designs": sum(ledger.counts.values()) // 3, "steps": agent.num_timesteps}  # by three surrogates
+        unseen = arguments_of(self.level, seen=False) | bonus
+        scores = scores_of(agent, ENVIRONMENT, unseen, settings.played, deterministic=False)
         save_agent(
             agent, self.file, environment=ENVIRONMENT, arguments=arguments | bonus, seconds=round(row["seconds"], 1),
             designs=row["designs"], imitated=copied.episodes, command="python -m scripts.studies.amortised",
+            scores=scores,
         )  # fmt: skip
         return pa.Table.from_pylist([row | {"imitated_steps": copied.steps, "nll": copied.losses[-1][0]}])
 

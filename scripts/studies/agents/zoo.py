@@ -46,6 +46,16 @@ def interval(estimate):
     return None if estimate is None else (estimate.mean, estimate.low, estimate.high)
 
 
+def scores_of(agent, environment, arguments, episodes, *, deterministic=True):
+    """Return the scores of an agent and of random actions on the same unseen episodes, and what physics says."""
+    acts = Acts(agent, deterministic=deterministic)
+    played, blind = (evaluated(environment, arguments, policy, episodes, UNSEEN) for policy in (acts, None))
+    return Scores(
+        episodes=episodes, seed=UNSEEN, returns=interval(played.returns), random=interval(blind.returns),
+        verified=interval(played.verified),
+    )  # fmt: skip
+
+
 def made(name, settings, folder):
     """Train, play and store an agent, and return a row of figures."""
     environment, arguments, algorithm, steps = AGENTS[name]
@@ -56,13 +66,7 @@ def made(name, settings, folder):
     designs = sum(envs.task.ledger.counts.values())
     if not isinstance(envs.episodes, DesignEpisodes):  # a process counts minutes: an episode is a run
         designs = agent.num_timesteps // envs.episodes.steps
-    played, blind = (
-        evaluated(environment, arguments, policy, settings.episodes, UNSEEN) for policy in (Acts(agent), None)
-    )
-    scores = Scores(
-        episodes=settings.episodes, seed=UNSEEN, returns=interval(played.returns), random=interval(blind.returns),
-        verified=interval(played.verified),
-    )  # fmt: skip
+    scores = scores_of(agent, environment, arguments, settings.episodes)
     folder.mkdir(parents=True, exist_ok=True)
     save_agent(
         agent, folder / f"{name}.safetensors", environment=environment, arguments=arguments,
