@@ -1,8 +1,13 @@
 """Where the middle of a pattern or a tube is, and how it is turned; and images brought to one place and scale."""
 
+from typing import Final
+
 import numpy as np
 
 from matgym.typing import FloatArray
+
+ANGLES: Final = 360
+"""Angles of polar coordinates; a choice of ours."""
 
 
 def inversion_centre(images: FloatArray, off_centre: float) -> FloatArray:
@@ -30,7 +35,7 @@ def inversion_centre(images: FloatArray, off_centre: float) -> FloatArray:
         step = np.eye(2, dtype=np.int64)[axis]
         before, at, after = (window[(rows, *(inner + sign * step).T)] for sign in (-1, 0, 1))
         centres[:, axis] = inner[:, axis] + _vertex(before, at, after)
-    return 0.5 * (centres + np.array([height - 1 - reach[0], width - 1 - reach[1]]))
+    return np.asarray(0.5 * (centres + np.array([height - 1 - reach[0], width - 1 - reach[1]])))
 
 
 def mirror_offset(profiles: FloatArray, off_centre: float) -> FloatArray:
@@ -40,9 +45,9 @@ def mirror_offset(profiles: FloatArray, off_centre: float) -> FloatArray:
         profiles: the profiles; their means are subtracted.
         off_centre: largest distance, as a share of the length.
     """
-    return inversion_centre(
-        np.repeat((profiles - profiles.mean(axis=1, keepdims=True))[:, None], 3, axis=1), off_centre
-    )[:, 1] - 0.5 * (profiles.shape[1] - 1)
+    flat = profiles - profiles.mean(axis=1, keepdims=True)
+    centres = inversion_centre(np.repeat(flat[:, None], 3, axis=1), off_centre)
+    return np.asarray(centres[:, 1] - 0.5 * (profiles.shape[1] - 1))
 
 
 def long_axis_deg(images: FloatArray, low: float, high: float, centres: FloatArray | None = None) -> FloatArray:
@@ -71,6 +76,37 @@ def long_axis_deg(images: FloatArray, low: float, high: float, centres: FloatArr
     )
 
 
+def mirror_axis_deg(
+    images: FloatArray, centres: FloatArray, near_deg: FloatArray, radii: FloatArray, within_deg: float
+) -> FloatArray:
+    """Return the (B,) axes about which (B, H, W) images are most symmetric, degrees from columns towards rows.
+
+    In polar coordinates a mirror image is a reversal of the angle, and the correlation of an image with it, by FFT, has
+    its maximum at twice the axis.
+
+    Args:
+        images: the images.
+        centres: (B, 2) rows and columns of the centres.
+        near_deg: (B,) approximate axes, degrees.
+        radii: (R,) radii that are compared, pixels.
+        within_deg: largest distance from the approximate axes, degrees.
+    """
+    from scipy.fft import irfft, rfft
+
+    angles = np.radians(near_deg)[:, None] + 2.0 * np.pi * np.arange(ANGLES) / ANGLES
+    columns = centres[:, 1, None, None] + radii[:, None] * np.cos(angles)[:, None]
+    rows = centres[:, 0, None, None] + radii[:, None] * np.sin(angles)[:, None]
+    polar = _interpolated(images, rows, columns)  # (B, R, ANGLES)
+    spectrum = rfft(polar - polar.mean(axis=2, keepdims=True), axis=2)
+    correlation = irfft((spectrum**2 * radii[:, None]).sum(axis=1), ANGLES, axis=1)  # at the sum of two angles
+    reach = int(2.0 * within_deg * ANGLES / 360.0)
+    window = np.roll(correlation, reach, axis=1)[:, : 2 * reach + 1]
+    peak = np.clip(window.argmax(axis=1), 1, 2 * reach - 1)
+    every = np.arange(len(images))
+    exact = peak + _vertex(window[every, peak - 1], window[every, peak], window[every, peak + 1])
+    return np.asarray(near_deg + (exact - reach) * 180.0 / ANGLES)
+
+
 def resampled(images: FloatArray, centres: FloatArray, turns_deg: FloatArray, every: float, pixels: int) -> FloatArray:
     """Return (B, pixels, pixels) images around a centre, turned and scaled, by bilinear interpolation.
 
@@ -84,19 +120,25 @@ def resampled(images: FloatArray, centres: FloatArray, turns_deg: FloatArray, ev
     Returns:
         The images; they are zero outside the old ones.
     """
-    import torch
-
-    height, width = images.shape[1:]
     turn = np.radians(turns_deg)[:, None, None]
     place = every * (np.arange(pixels) - (pixels - 1) / 2.0)
     across, down = place[None, None, :], place[None, :, None]
     columns = centres[:, 1, None, None] + across * np.cos(turn) - down * np.sin(turn)
     rows = centres[:, 0, None, None] + across * np.sin(turn) + down * np.cos(turn)
+    return _interpolated(images, rows, columns)
+
+
+def _interpolated(images: FloatArray, rows: FloatArray, columns: FloatArray) -> FloatArray:
+    """Return (B, N, M) values of (B, H, W) images at places between pixels; zero outside."""
+    import torch
+
+    height, width = images.shape[1:]
     places = np.stack([2.0 * columns / (width - 1) - 1.0, 2.0 * rows / (height - 1) - 1.0], axis=-1)
     found = torch.nn.functional.grid_sample(
-        torch.from_numpy(images.astype(np.float32))[:, None], torch.from_numpy(places.astype(np.float32)),
+        torch.from_numpy(images.astype(np.float32))[:, None],
+        torch.from_numpy(places.astype(np.float32)),
         align_corners=True,
-    )  # fmt: skip
+    )
     return np.asarray(found[:, 0].numpy(), dtype=np.float64)
 
 

@@ -12,13 +12,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from matgym.characterization.alignment import inversion_centre, long_axis_deg, mirror_offset, resampled
+from matgym.characterization.alignment import (
+    inversion_centre,
+    long_axis_deg,
+    mirror_axis_deg,
+    mirror_offset,
+    resampled,
+)
 from matgym.characterization.files import Micrograph, Pattern
 from matgym.errors import RefusalError
 from matgym.typing import Float32Array, FloatArray
 
 COARSE: Final = 1.25
 """Largest width of a pixel, relative to that of the network, that is accepted; a choice of ours."""
+
+WITHIN_DEG: Final = 10.0
+"""Largest distance of the exact equator from the direction of the intensity, degrees; a choice of ours."""
 
 BACKGROUND_DEG: Final = 6.0
 """Width of the window in which the background of a powder pattern is its lowest smoothed value, degrees; ours."""
@@ -37,7 +46,8 @@ class DiffractionPipeline(_Pipeline):
     """The steps for electron diffraction patterns of a tube.
 
     The centre is that of inversion, since |F(q)| = |F(-q)|. The equator is the direction in which the intensity below
-    the lowest reflection of graphene lies. The four quadrants of an upright tube are equal, and their mean is kept.
+    the lowest reflection of graphene lies, and exactly the nearest axis about which the pattern is symmetric. The four
+    quadrants of an upright tube are equal, and their mean is kept.
 
     Attributes:
         kind: "diffraction".
@@ -75,7 +85,10 @@ class DiffractionPipeline(_Pipeline):
         patterns, pixel = _binned(patterns, pixel_per_nm, self.pixel_per_nm)
         roots = np.sqrt(np.maximum(patterns, 0.0))  # of equal noise everywhere
         centres = inversion_centre(roots, self.off_centre)
-        turns = long_axis_deg(patterns, self.stop_per_nm / pixel, self.equator_per_nm / pixel, centres)
+        stop = self.stop_per_nm / pixel
+        turns = long_axis_deg(patterns, stop, self.equator_per_nm / pixel, centres)
+        radii = np.arange(max(stop, 1.0), 0.5 * self.field_per_nm / pixel)
+        turns = mirror_axis_deg(roots, centres, turns, radii, WITHIN_DEG)
         upright = resampled(patterns, centres, turns, self.pixel_per_nm / pixel, self.pixels)
         half = self.pixels // 2
         mirrored = upright + upright[:, ::-1] + upright[:, :, ::-1] + upright[:, ::-1, ::-1]

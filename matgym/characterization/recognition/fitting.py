@@ -99,20 +99,20 @@ class RecognitionConfig:
 
 
 def fit_network(
-    learned: Samples, validation: Samples, classes: int, config: RecognitionFit, *, stage: str = "network",
+    task: RecognitionTask, learned: Samples, validation: Samples, config: RecognitionFit, *, stage: str = "network",
     **options: Unpack[Options],
 ) -> Classifier:  # fmt: skip
     """Train a network and return it with the weights of the epoch of the smallest loss on validation samples."""
     torch.manual_seed(config.seed)
-    net = make_network(config.network, config.settings, learned.inputs.shape[1:], classes)
+    net = make_network(config.network, config.settings, learned.inputs.shape[1:], len(task.classes))
     arrays = [part for samples in (learned, validation) for part in (samples.inputs, samples.labels)]
     identity = {"config": asdict(config), "samples": digest(*arrays)}
-    train(_training(net, learned, validation, config, stage), identity, **options)
+    train(_training(net, task, learned, validation, config, stage), identity, **options)
     return net
 
 
 def _training(
-    net: Classifier, learned: Samples, validation: Samples, config: RecognitionFit, stage: str
+    net: Classifier, task: RecognitionTask, learned: Samples, validation: Samples, config: RecognitionFit, stage: str
 ) -> Training[tuple[Tensor, Tensor]]:
     rng = np.random.default_rng(config.seed)
     steps = -(-len(learned) // config.batch_size)
@@ -121,7 +121,7 @@ def _training(
         device = device_of(net)
         for rows in np.array_split(rng.permutation(len(learned)), steps):
             inputs = torch.from_numpy(learned.inputs[rows].astype(np.float32))
-            yield inputs.to(device), torch.from_numpy(learned.labels[rows]).to(device)
+            yield task.augmented(inputs, rng).to(device), torch.from_numpy(learned.labels[rows]).to(device)
 
     def losses(batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         return {"train": torch.nn.functional.cross_entropy(net(batch[0]), batch[1])}
@@ -204,7 +204,7 @@ def train_recognizer(
         # Seeds of pools that no other pool has: 4 for each seed of the configuration.
         learned = pool("training", config.samples, 4 * config.seed)
         validation = pool("validation", config.validation, 4 * config.seed + 1)
-        net = fit_network(learned, validation, len(task.classes), config.fit, **options)
+        net = fit_network(task, learned, validation, config.fit, **options)
         recognizer = calibrated(net, task, learned, validation, config.accuracy)
         metrics = {
             "training": figures(recognizer, pool("test", config.test, 4 * config.seed + 2)),
@@ -233,14 +233,14 @@ def folds(labels: IntArray, count: int, seed: int) -> list[tuple[IntArray, IntAr
     return [(np.asarray(first), np.asarray(second)) for first, second in split]
 
 
-def cross_validated(samples: Samples, classes: int, config: RecognitionFit, count: int, fold: int) -> float:
+def cross_validated(task: RecognitionTask, samples: Samples, config: RecognitionFit, count: int, fold: int) -> float:
     """Return the accuracy on one fold of a network that was trained on the others.
 
     A tenth of the training rows chooses the epoch, so that the fold itself chooses nothing.
 
     Args:
+        task: the task.
         samples: all samples.
-        classes: number of classes.
         config: settings of the fit.
         count: number of folds.
         fold: number of the fold, from 0.
@@ -248,7 +248,7 @@ def cross_validated(samples: Samples, classes: int, config: RecognitionFit, coun
     rest, held_out = folds(samples.labels, count, config.seed)[fold]
     rest = np.random.default_rng(config.seed).permutation(rest)
     cut = max(1, len(rest) // 10)
-    net = fit_network(samples.take(rest[cut:]), samples.take(rest[:cut]), classes, config)
+    net = fit_network(task, samples.take(rest[cut:]), samples.take(rest[:cut]), config)
     test = samples.take(held_out)
     return top_accuracy(outputs(net, test.inputs)[0], test.labels)
 

@@ -105,9 +105,7 @@ class Recognizer:
 
 
 def outputs(network: Classifier, inputs: NDArray[Any]) -> tuple[FloatArray, FloatArray]:
-    """Return the (B, classes) logits and the (B, F) features of (B, channels, …) inputs; the network must be in
-    evaluation mode.
-    """
+    """Return (B, classes) logits and (B, F) features of (B, channels, …) inputs by a network in evaluation mode."""
     logits, features, device = [], [], device_of(network)
     with torch.inference_mode():
         for start in range(0, len(inputs), BATCH):
@@ -139,7 +137,7 @@ class RecognitionCard(Card):
     pipeline: Pipeline
     temperature: float = Field(gt=0.0, le=1e3)
     threshold: float = Field(ge=0.0, le=1.0)
-    metrics: dict[str, dict[str, float]] = {}
+    metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check_classes(self) -> "RecognitionCard":

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from matgym.characterization.preprocessing import Pipeline
 from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject
 from matgym.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Situation: TypeAlias = Literal["training", "unseen"]
 """Conditions under which a task draws: those of the training, or others, which no training sees."""
@@ -104,6 +107,10 @@ class RecognitionTask(ABC):
         if situation not in {"training", "unseen"}:
             raise ConfigurationError(f"situation={situation!r} is unknown: give 'training' or 'unseen'")
         return Samples.joined(list(self.groups(count, rng, getattr(self, situation), level)))
+
+    def augmented(self, inputs: "Tensor", rng: np.random.Generator) -> "Tensor":  # noqa: ARG002  # for subclasses
+        """Return inputs of training changed at random in what does not change the answer; here, as they are."""
+        return inputs
 
     def facts(self) -> dict[str, Any]:
         """Return what the data of the task depend on, for a card."""

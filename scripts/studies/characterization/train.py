@@ -21,7 +21,7 @@ from matgym.cli.console import progress
 from scripts.studies import common
 
 CONFIGS = {
-    "chirality-diffraction": RecognitionConfig("chirality-diffraction", samples=60_000, fit=RecognitionFit(epochs=25)),
+    "chirality-diffraction": RecognitionConfig("chirality-diffraction", samples=40_000, fit=RecognitionFit(epochs=25)),
     "chirality-hrtem": RecognitionConfig("chirality-hrtem", samples=40_000, fit=RecognitionFit(epochs=20)),
     "crystal-system": RecognitionConfig(
         "crystal-system", samples=80_000, fit=RecognitionFit(settings={"width": 32, "blocks": 2}, epochs=25)
