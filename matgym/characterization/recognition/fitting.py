@@ -51,6 +51,7 @@ class RecognitionFit:
         batch_size: samples in a step.
         learning_rate: highest learning rate of the one-cycle schedule.
         weight_decay: weight decay of AdamW.
+        augmented: whether inputs are changed at random by `RecognitionTask.augmented`.
         seed: random seed.
     """
 
@@ -60,6 +61,7 @@ class RecognitionFit:
     batch_size: int = 128
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
+    augmented: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -121,7 +123,8 @@ def _training(
         device = device_of(net)
         for rows in np.array_split(rng.permutation(len(learned)), steps):
             inputs = torch.from_numpy(learned.inputs[rows].astype(np.float32))
-            yield task.augmented(inputs, rng).to(device), torch.from_numpy(learned.labels[rows]).to(device)
+            inputs = task.augmented(inputs, rng) if config.augmented else inputs
+            yield inputs.to(device), torch.from_numpy(learned.labels[rows]).to(device)
 
     def losses(batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         return {"train": torch.nn.functional.cross_entropy(net(batch[0]), batch[1])}

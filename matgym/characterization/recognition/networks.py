@@ -74,13 +74,12 @@ def build_network(name: str, settings: Mapping[str, Any], shape: Sequence[int], 
         )
     chosen, layers = settings_of(name, settings), _Layers(len(shape) - 1)
     hidden, dropout = chosen.get("hidden", ()), chosen.get("dropout", 0.0)
-    body = {
-        "linear": list,
-        "lenet": lambda: layers.lenet(shape[0], chosen["channels"]),
-        "alexnet": lambda: layers.alexnet(shape[0], chosen["channels"]),
-        "vgg": lambda: layers.vgg(shape[0], chosen["channels"]),
-        "resnet": lambda: layers.resnet(shape[0], chosen["width"], chosen["blocks"]),
-    }[name]()
+    body: list[nn.Module] = []
+    if name == "resnet":
+        body = layers.resnet(shape[0], chosen["width"], chosen["blocks"])
+    elif name != "linear":
+        stack = {"lenet": layers.lenet, "alexnet": layers.alexnet, "vgg": layers.vgg}[name]
+        body = stack(shape[0], chosen["channels"])
     return Classifier(body, shape, hidden, dropout, outputs)
 
 

@@ -81,22 +81,33 @@ def draw_pool(
         task: one of `TASKS`.
         count: number of samples.
         seed: random seed.
-        folder: folder of the chunks.
+        folder: folder of the chunks, which one call at a time can use.
         situation: conditions under which samples are measured.
         workers: number of processes.
         on_done: function that is called for every finished chunk; see `matgym.execution.execute`.
     """
-    counts = [min(CHUNK, count - start) for start in range(0, count, CHUNK)]
-    jobs = [Chunk(task.name, situation, number, each, seed) for number, each in enumerate(counts)]
+    execute(_chunks(task, count, seed, situation), folder, workers=workers, on_done=on_done)
+    return read_pool(task, count, seed, folder, situation=situation)
+
+
+def read_pool(
+    task: RecognitionTask, count: int, seed: int, folder: Path, *, situation: Situation = "training"
+) -> Samples:
+    """Return samples that `draw_pool` drew, from any number of processes.
+
+    Raises:
+        OSError: if they were not drawn.
+    """
     parts = []
-    for file in execute(jobs, folder, workers=workers, on_done=on_done):
-        table = pq.read_table(file)
+    for chunk in _chunks(task, count, seed, situation):
+        table = pq.read_table(folder / f"{chunk.key}.parquet")
         flat = np.frombuffer(b"".join(table["inputs"].to_pylist()), dtype=np.float16)
-        parts.append(
-            Samples(
-                flat.reshape(-1, *task.pipeline.shape),
-                table["label"].to_numpy().astype(np.int64),
-                table["level"].to_numpy().astype(np.float64),
-            )
-        )
+        labels = table["label"].to_numpy().astype(np.int64)
+        levels = table["level"].to_numpy().astype(np.float64)
+        parts.append(Samples(flat.reshape(-1, *task.pipeline.shape), labels, levels))
     return Samples.joined(parts)
+
+
+def _chunks(task: RecognitionTask, count: int, seed: int, situation: Situation) -> list[Chunk]:
+    counts = [min(CHUNK, count - start) for start in range(0, count, CHUNK)]
+    return [Chunk(task.name, situation, number, each, seed) for number, each in enumerate(counts)]
