@@ -229,10 +229,10 @@ def train_recognizer(
 
 
 def folds(labels: IntArray, count: int, seed: int) -> list[tuple[IntArray, IntArray]]:
-    """Return training and test rows of each fold of a stratified cross-validation."""
-    from sklearn.model_selection import StratifiedKFold
+    """Return training and test rows of each fold of a cross-validation; classes are drawn evenly in any case."""
+    from sklearn.model_selection import KFold
 
-    split = StratifiedKFold(count, shuffle=True, random_state=seed).split(np.zeros(len(labels)), labels)
+    split = KFold(count, shuffle=True, random_state=seed).split(labels)
     return [(np.asarray(first), np.asarray(second)) for first, second in split]
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from matgym.characterization.preprocessing import Pipeline
 from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject
-from matgym.typing import FloatArray, IntArray
+from matgym.typing import Float32Array, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -111,6 +111,15 @@ class RecognitionTask(ABC):
     def augmented(self, inputs: "Tensor", rng: np.random.Generator) -> "Tensor":  # noqa: ARG002  # for subclasses
         """Return inputs of training changed at random in what does not change the answer; here, as they are."""
         return inputs
+
+    def simulated(self, name: str, pipeline: Pipeline) -> Float32Array | None:  # noqa: ARG002  # for subclasses
+        """Return a simulation of a class without noise as an input; None if a class has no unique one.
+
+        Args:
+            name: name of the class.
+            pipeline: steps of the network, of the class of `self.pipeline`.
+        """
+        return None
 
     def facts(self) -> dict[str, Any]:
         """Return what the data of the task depend on, for a card."""

@@ -27,7 +27,7 @@ from matgym.characterization.recognition.tasks import (
     uniform,
 )
 from matgym.structures import Nanotube
-from matgym.typing import FloatArray
+from matgym.typing import Float32Array, FloatArray
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,6 +56,10 @@ class _ChiralityTask(RecognitionTask):
     def classes(self) -> tuple[str, ...]:
         """The (n, m) as text."""
         return tuple(f"({n},{m})" for n, m in tube_classes())
+
+    def pair(self, name: str) -> tuple[int, int]:
+        """Return (n, m) of the name of a class."""
+        return tube_classes()[self.classes.index(name)]
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,12 @@ class ChiralityFromDiffraction(_ChiralityTask):
         return torch.nn.functional.grid_sample(
             inputs, grid.to(inputs.device), padding_mode="border", align_corners=False
         )
+
+    def simulated(self, name: str, pipeline: Any) -> Float32Array:
+        """Return the pattern of a class without noise, of an upright tube at 80 kV."""
+        pixel = 0.1 * pipeline.pixel_per_nm
+        detector = Detector(pipeline.pixels, pixel, beam_stop_per_angstrom=0.1 * pipeline.stop_per_nm)
+        return np.asarray(pipeline.apply(tube_patterns([self.pair(name)], detector=detector), 10.0 * pixel)[0])
 
     def measured(
         self, count: int, rng: np.random.Generator, conditions: DiffractionConditions, level: float | None = None
@@ -237,6 +247,12 @@ class ChiralityFromImages(_ChiralityTask):
             chosen = torch.from_numpy(rng.uniform(size=(len(inputs), 1, 1, 1)) < 0.5).to(inputs.device)
             inputs = torch.where(chosen, _mirrored(inputs, axis), inputs)
         return inputs
+
+    def simulated(self, name: str, pipeline: Any) -> Float32Array:
+        """Return the image of a class without noise, of an upright tube at 80 kV with the default lens."""
+        camera = Camera(pipeline.pixels + 2, 10.0 * pipeline.pixel_nm)
+        image = hrtem([Nanotube(*self.pair(name))], camera=camera)
+        return np.asarray(pipeline.apply(image, pipeline.pixel_nm)[0])
 
     def measured(
         self, count: int, rng: np.random.Generator, conditions: ImageConditions, level: float | None = None
