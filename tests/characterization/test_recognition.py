@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import top_k_accuracy_score
 
 from matgym.characterization.files import Micrograph, Pattern
@@ -19,7 +20,7 @@ from matgym.characterization.recognition.fitting import (
     nearest_labels,
     train_recognizer,
 )
-from matgym.characterization.recognition.learned import load_recognizer, outputs, save_recognizer
+from matgym.characterization.recognition.learned import STORE, load_recognizer, outputs, save_recognizer
 from matgym.characterization.recognition.measures import (
     expected_calibration_error,
     fit_temperature,
@@ -148,8 +149,6 @@ def test_unseen_conditions_are_outside_of_those_of_training(name):
 
 @pytest.mark.parametrize("name", [name for name in TASKS if "chirality" in name])
 def test_augmentation_changes_pixels_but_not_what_they_show(name):
-    import torch
-
     task = task_of(name)
     inputs = torch.from_numpy(task.draw(4, np.random.default_rng(0)).inputs.astype(np.float32))
     changed = task.augmented(inputs, np.random.default_rng(1))
@@ -157,6 +156,18 @@ def test_augmentation_changes_pixels_but_not_what_they_show(name):
     assert not torch.equal(changed, inputs)
     ratio = (changed.square().mean(dim=(1, 2, 3)) / inputs.square().mean(dim=(1, 2, 3))).numpy()
     assert np.abs(ratio - 1.0).max() < 0.1
+
+
+def test_powder_patterns_of_smaller_cells_have_peaks_at_larger_angles():
+    """By Bragg's law: the sine of the angle of a peak is divided by the factor of the cell, here at most e^-0.2."""
+    task, inputs = task_of("crystal-system"), torch.zeros(200, 1, 1024)
+    inputs[:, 0, 400] = 1.0
+    changed = task.augmented(inputs, np.random.default_rng(0))[:, 0]
+    sines = np.sin(np.radians(task.pipeline.two_theta_deg / 2.0))
+    factors = sines[400] / sines[changed.argmax(dim=1).numpy()]
+    assert np.exp(-0.2) - 0.005 < factors.min() < 0.85
+    assert 0.95 < factors.max() < 1.005
+    assert torch.allclose(changed.amax(dim=1), torch.ones(200))
 
 
 def test_a_pool_is_the_same_however_it_is_drawn(tmp_path):
@@ -173,8 +184,6 @@ def test_a_pool_is_the_same_however_it_is_drawn(tmp_path):
 @pytest.mark.parametrize("shape", [(1, 48, 48), (2, 64, 64), (1, 1024)])
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_networks_give_logits_for_images_and_patterns(name, shape):
-    import torch
-
     net = make_network(name, {}, shape, 7).eval()
     inputs = torch.randn(3, *shape)
     assert net(inputs).shape == (3, 7)
@@ -337,6 +346,20 @@ def test_an_interrupted_training_continues_with_the_same_weights(tmp_path):
     assert set(card.metrics) == {"training", "unseen"}
     assert card.data["unseen"]["size_nm"] == [12.0, 20.0] or card.data["unseen"]["size_nm"] == (12.0, 20.0)
     assert load_recognizer(tmp_path / "whole.safetensors").classes == SYSTEMS
+
+
+def test_the_command_of_training_stores_a_network_and_its_command(tmp_path, monkeypatch, capsys):
+    from scripts.studies import common
+    from scripts.studies.characterization import train
+
+    monkeypatch.setattr(common, "OUTPUT", tmp_path)
+    threads = torch.get_num_threads()
+    train.main(["crystal-system", "--quick", "--workers", "1"])
+    torch.set_num_threads(threads)
+    assert "unseen accuracy" in capsys.readouterr().out
+    weights = tmp_path / "runs" / "quick" / "weights" / "crystal-system.safetensors"
+    assert STORE.load_card(weights).command == "python -m scripts.studies.characterization.train crystal-system"
+    assert set(train.CONFIGS) == set(TASKS)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ test were chosen before any training.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -27,11 +27,24 @@ from matgym.characterization.recognition.tasks import (
 from matgym.errors import MissingExtraError
 from matgym.typing import IntArray
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 GROUP: Final = 16
 """Number of patterns that share an instrument; a choice of ours."""
 
 MARGIN_DEG: Final = 1.5
 """Angles beyond the grid of the network that are measured, degrees: a zero shift leaves it covered."""
+
+
+MOST_SHRUNK: Final = 0.2
+"""Largest logarithm by which cells of training patterns are shrunk. This number and the next two are ours."""
+
+INTENSITY_SPREAD: Final = 0.3
+"""Standard deviation of the logarithm by which roots of intensities of training patterns are changed."""
+
+KNOTS: Final = 48
+"""Number of angles at which these changes are independent."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +94,25 @@ class CrystalSystemFromPowder(RecognitionTask):
     def classes(self) -> tuple[str, ...]:
         """The seven crystal systems."""
         return SYSTEMS
+
+    def augmented(self, inputs: "Tensor", rng: np.random.Generator) -> "Tensor":
+        """Shrink cells and change intensities, neither of which changes the crystal system.
+
+        A smaller cell has its peaks at larger sin(θ). The lowest angles, which are not in the grid, are taken as empty.
+        """
+        import torch
+
+        half = np.radians(self.pipeline.two_theta_deg / 2.0)
+        shrunk = np.exp(-rng.uniform(0.0, MOST_SHRUNK, (len(inputs), 1)))
+        angles = 2.0 * np.degrees(np.arcsin(shrunk * np.sin(half)))
+        span = self.pipeline.stop_deg - self.pipeline.start_deg
+        places = torch.from_numpy((2.0 * (angles - self.pipeline.start_deg) / span - 1.0).astype(np.float32))
+        grid = torch.stack([places, torch.zeros_like(places)], dim=-1)[:, None].to(inputs.device)
+        moved = torch.nn.functional.grid_sample(inputs[:, :, None], grid, align_corners=True)[:, :, 0]
+        logs = torch.from_numpy(rng.normal(0.0, INTENSITY_SPREAD, (len(inputs), 1, KNOTS)).astype(np.float32))
+        factors = torch.nn.functional.interpolate(logs, inputs.shape[2], mode="linear", align_corners=True).exp()
+        changed = moved * factors.to(inputs.device)
+        return changed / changed.amax(dim=2, keepdim=True).clamp_min(1e-6)
 
     def groups(self, count: int, rng: np.random.Generator, conditions: Any, level: float | None) -> Iterator[Samples]:
         """Yield groups of patterns of random crystals; see `RecognitionTask.groups`."""

@@ -24,7 +24,7 @@ SPECIAL: Final = np.array([0.0, 1 / 8, 1 / 6, 1 / 4, 1 / 3, 3 / 8, 1 / 2, 2 / 3,
 """Coordinates at which special positions lie."""
 
 MOST_SPECIES: Final = 4
-MOST_SITES: Final = 8
+MOST_SITES: Final = 6
 MOST_ATOMS: Final = 96
 """Most species, orbits and atoms of the conventional cell. These and the next six are choices of ours."""
 
@@ -37,7 +37,7 @@ NEAREST: Final = 0.55
 CANDIDATES: Final = 24
 """Number of places among which an orbit is chosen."""
 
-PREFERENCE: Final = 1.0
+PREFERENCE: Final = 1.5
 """Orbits are chosen in inverse proportion to this power of their number of atoms: real crystals prefer special ones."""
 
 HEAVIEST: Final = 83

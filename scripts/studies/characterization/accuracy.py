@@ -8,7 +8,7 @@
 
     python -m scripts.studies.characterization.accuracy
 
-takes some four hours of one core, most of them for cross-validation, and writes docs/results/characterization.json.
+takes some three hours of one core, most of them for cross-validation, and writes docs/results/characterization.json.
 Finished jobs are stored, and the same command continues. Tasks without a trained network are left out with a note.
 """
 
@@ -62,8 +62,8 @@ class Settings:
     learned: int = 10_000
     baseline_epochs: int = 30
     folds: int = 5
-    crossed: int = 10_000
-    crossed_epochs: int = 12
+    crossed: int = 8_000
+    crossed_epochs: int = 10
     seed: int = 1000
 
 

@@ -24,7 +24,7 @@ CONFIGS = {
     "chirality-diffraction": RecognitionConfig("chirality-diffraction", samples=40_000, fit=RecognitionFit(epochs=25)),
     "chirality-hrtem": RecognitionConfig("chirality-hrtem", samples=40_000, fit=RecognitionFit(epochs=20)),
     "crystal-system": RecognitionConfig(
-        "crystal-system", samples=80_000, fit=RecognitionFit(settings={"width": 32, "blocks": 2}, epochs=25)
+        "crystal-system", samples=100_000, fit=RecognitionFit(settings={"width": 24}, epochs=30)
     ),
 }
 """Settings of the trainings, chosen for an hour on two cores."""
