@@ -93,6 +93,10 @@ class RenderModeError(ConfigurationError, TypeError):
     """A render mode that an environment does not have; a TypeError, too, which Stable-Baselines3 takes for that."""
 
 
+class RefusalError(MatgymError, ValueError):
+    """A measurement that a network was not trained for."""
+
+
 class ConvergenceError(MatgymError, ArithmeticError):
     """A calculation that did not converge."""
 

@@ -1,12 +1,22 @@
-"""What instruments show of tubes and crystals: forward models of images, diffraction patterns and spectra.
+"""What instruments show of tubes and crystals: forward models, files, and networks that recognise.
 
-All are batched and deterministic. Noise comes from a generator that is passed to `Detector.expose`, `Camera.expose` or
-`count_photons`. `docs/characterization.md` describes formulas, limits and accuracy.
+Forward models are batched and deterministic. Noise comes from a generator that is passed to `Detector.expose`,
+`Camera.expose` or `count_photons`. `characterize` says what a file shows. `docs/characterization.md` describes
+formulas, limits and accuracy.
 """
 
+from matgym.characterization.answers import Characterization, characterize
 from matgym.characterization.crystals import Crystal
 from matgym.characterization.diffraction import Detector, Exposure, atom_patterns, tube_patterns
 from matgym.characterization.electrons import ElectronBeam
+from matgym.characterization.files import (
+    Micrograph,
+    Pattern,
+    Spectrum,
+    read_micrograph,
+    read_pattern,
+    read_spectrum,
+)
 from matgym.characterization.imaging import Camera, Lens, hrtem
 from matgym.characterization.noise import count_photons
 from matgym.characterization.optical import Photometer, absorption_spectra, emission_maps
@@ -17,6 +27,7 @@ from matgym.characterization.scanning import DarkField, stem
 
 __all__ = [
     "Camera",
+    "Characterization",
     "Crystal",
     "DarkField",
     "Detector",
@@ -24,18 +35,25 @@ __all__ = [
     "ElectronBeam",
     "Exposure",
     "Lens",
+    "Micrograph",
+    "Pattern",
     "Photometer",
     "Poses",
     "Powder",
     "Spectrometer",
+    "Spectrum",
     "absorption_spectra",
     "atom_patterns",
+    "characterize",
     "count_photons",
     "defect_distance_nm",
     "emission_maps",
     "hrtem",
     "powder_patterns",
     "raman_spectra",
+    "read_micrograph",
+    "read_pattern",
+    "read_spectrum",
     "stem",
     "tube_patterns",
 ]

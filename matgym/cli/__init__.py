@@ -10,6 +10,7 @@ from matgym.cli import (
     agents,
     benchmark,
     cache,
+    characterize,
     commands,
     data,
     design,
@@ -27,8 +28,8 @@ from matgym.version import __version__
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 for command in (
-    design.design, agents.train, tune.tune, agents.evaluate, predict.predict, commands.demo, commands.export,
-    commands.experiments,
+    design.design, agents.train, tune.tune, agents.evaluate, predict.predict, characterize.characterize,
+    commands.demo, commands.export, commands.experiments,
 ):  # fmt: skip
     app.command()(printing(command))
 for group in (agents, envs, benchmark, oracle, cache, surrogate, data, furnace, generate):

@@ -1,0 +1,201 @@
+"""Read micrographs and electron diffraction patterns with their scale.
+
+TIFF by tifffile, MRC by mrcfile, DM3, DM4, SER and EMD by ncempy, and PNG by Pillow, which stores no scale. The first
+three come with `pip install 'matgym[instruments]'`.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matgym.characterization.files.records import MOST_PIXELS, Kind, Micrograph, Source
+from matgym.errors import ConfigurationError, FormatError, MissingExtraError, one_line, require_positive
+from matgym.files import read_bytes
+
+MAX_IMAGE_BYTES: Final = 1 << 29
+"""Largest file of an image that is read; a choice of ours."""
+
+SQUARE: Final = 0.01
+"""Largest relative difference between the width and the height of a pixel; a choice of ours."""
+
+NM: Final = {
+    "m": 1e9, "cm": 1e7, "mm": 1e6, "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3, "nm": 1.0,
+    "pm": 1e-3, "a": 0.1, "å": 0.1, "ang": 0.1, "angstrom": 0.1, "angstroms": 0.1,
+}  # fmt: skip
+"""Units of length in nm, as programs of microscopes write them, in small letters."""
+
+
+class Scale(NamedTuple):
+    """The size of a pixel along rows and columns, its unit, and the tag of the file that gave it."""
+
+    sizes: tuple[float, float]
+    unit: str
+    tag: str
+
+
+def read_micrograph(
+    path: Path | str, *, pixel_nm: float | None = None, pixel_per_nm: float | None = None
+) -> Micrograph:
+    """Read one image of a specimen, or one electron diffraction pattern.
+
+    Args:
+        path: .tif, .tiff, .mrc, .dm3, .dm4, .ser, .emd or .png file with one grey image.
+        pixel_nm: width of a pixel of an image, nm, instead of the scale of the file.
+        pixel_per_nm: width of a pixel of a diffraction pattern, 1/nm, instead of the scale of the file.
+
+    Returns:
+        The pixels with their scale. It is a diffraction pattern if the scale is a reciprocal length.
+
+    Raises:
+        FormatError: if the file cannot be read, is damaged, empty, too large, a colour image or a stack, or has no
+            scale or a scale of another unit.
+        MissingExtraError: if the library for this format is not installed.
+        ConfigurationError: if both sizes of a pixel are given, or one is out of range.
+    """
+    path = Path(path)
+    if pixel_nm is not None and pixel_per_nm is not None:
+        raise ConfigurationError(f"pixel_nm={pixel_nm} and pixel_per_nm={pixel_per_nm}: give one of them")
+    for name, value in (("pixel_nm", pixel_nm), ("pixel_per_nm", pixel_per_nm)):
+        if value is not None:
+            require_positive(**{name: value})
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise FormatError(f"{path} is no image that matgym reads: give a file of {', '.join(READERS)}")
+    content = read_bytes(path, MAX_IMAGE_BYTES)
+    if not content:
+        raise FormatError(f"{path} is empty: it has 0 bytes")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pixels, scale = reader(path, content)
+    except (FormatError, MissingExtraError):
+        raise
+    except Exception as error:  # noqa: BLE001  # the libraries raise a dozen kinds for a damaged file
+        raise FormatError(f"{path} is damaged or no {path.suffix} file: {one_line(error)[:120]}") from None
+    digest = sha256(content).hexdigest()
+    if pixel_nm is not None or pixel_per_nm is not None:
+        kind: Kind = "image" if pixel_per_nm is None else "diffraction"
+        return Micrograph(_grey(path, pixels), float(pixel_nm or pixel_per_nm or 0.0), kind, Source(str(path), digest))
+    kind, size = _pixel(path, scale)
+    return Micrograph(_grey(path, pixels), size, kind, Source(str(path), digest, cast("Scale", scale).tag))
+
+
+def _pixel(path: Path, scale: Scale | None) -> tuple[Kind, float]:
+    """Return what a scale is of, and the width of a pixel in nm or 1/nm."""
+    if scale is None or not all(np.isfinite(scale.sizes)) or min(map(abs, scale.sizes)) == 0.0:
+        raise FormatError(f"{path} has no scale: give pixel_nm for an image or pixel_per_nm for a diffraction pattern")
+    across, down = map(abs, scale.sizes)
+    if abs(across - down) > SQUARE * across:
+        raise FormatError(f"{path} has pixels of {across:g} x {down:g} {scale.unit}: resample it to square pixels")
+    unit = scale.unit.strip().lower().replace(" ", "")
+    reciprocal = re.fullmatch(r"1/\(?(.+?)\)?|(.+?)(?:\^?-1|⁻¹)", unit)
+    length = (reciprocal[1] or reciprocal[2]) if reciprocal else unit
+    if length not in NM:
+        raise FormatError(
+            f"{path} has a scale in {scale.unit!r}, which is no length and no reciprocal length: give pixel_nm or "
+            "pixel_per_nm"
+        )
+    return ("diffraction", across / NM[length]) if reciprocal else ("image", across * NM[length])
+
+
+def _grey(path: Path, pixels: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the one grey image of an array, as floats."""
+    pixels = np.asarray(pixels)
+    while pixels.ndim > 2 and pixels.shape[0] == 1:
+        pixels = pixels[0]
+    if pixels.ndim == 3 and pixels.shape[2] in {3, 4}:
+        if not (pixels[..., :1] == pixels[..., :3]).all():
+            raise FormatError(f"{path} is a colour image: give the grey image of the detector")
+        pixels = pixels[..., 0]
+    if pixels.ndim == 3:
+        raise FormatError(f"{path} is a stack of {len(pixels)} images: give one of them as a file of its own")
+    if pixels.dtype.kind not in "biuf":
+        raise FormatError(f"{path} has pixels of type {pixels.dtype}: give real numbers")
+    return np.asarray(pixels, dtype=np.float64)
+
+
+def _check_size(path: Path, shape: tuple[int, ...]) -> None:
+    """Check the size that a header states before memory is taken."""
+    if max(shape) > MOST_PIXELS or np.prod([float(each) for each in shape]) > 4.0 * MOST_PIXELS**2:
+        raise FormatError(f"{path} states {' x '.join(map(str, shape))} pixels: give {MOST_PIXELS:,} rows or fewer")
+
+
+def _read_tiff(path: Path, content: bytes) -> tuple[NDArray[Any], Scale | None]:
+    try:
+        from tifffile import TiffFile
+    except ModuleNotFoundError:
+        raise MissingExtraError("tifffile", "instruments") from None
+    with TiffFile(io.BytesIO(content)) as file:
+        _check_size(path, file.series[0].shape)
+        return file.asarray(), _tiff_scale(file)
+
+
+def _tiff_scale(file: Any) -> Scale | None:
+    """Return the scale of ImageJ or OME; the resolution of other programs is that of a printer."""
+    tags = file.pages[0].tags
+    if file.is_imagej and "XResolution" in tags and file.imagej_metadata.get("unit"):
+        across, down = (tags[name].value for name in ("XResolution", "YResolution"))
+        unit = str(file.imagej_metadata["unit"]).encode().decode("unicode_escape")
+        if across[0] and down[0]:
+            return Scale((across[1] / across[0], down[1] / down[0]), unit, "ImageJ")
+    if file.is_ome:
+        found = {name: re.search(rf'\b{name}="([^"]+)"', file.ome_metadata) for name in
+                 ("PhysicalSizeX", "PhysicalSizeY", "PhysicalSizeXUnit")}  # fmt: skip
+        across, down, unit_of = found.values()
+        if across and down:
+            return Scale((float(across[1]), float(down[1])), unit_of[1] if unit_of else "µm", "OME")
+    return None
+
+
+def _read_mrc(path: Path, content: bytes) -> tuple[NDArray[Any], Scale | None]:
+    try:
+        from mrcfile.mrcinterpreter import MrcInterpreter
+    except ModuleNotFoundError:
+        raise MissingExtraError("mrcfile", "instruments") from None
+    columns, rows, sections = np.frombuffer(content[:12], "<i4").tolist()
+    if not 0 < columns < 2**24 or not 0 < rows < 2**24:  # as of a file in the other order of bytes
+        columns, rows, sections = np.frombuffer(content[:12], ">i4").tolist()
+    _check_size(path, (sections, rows, columns))
+    with MrcInterpreter(io.BytesIO(content)) as file:
+        voxel = file.voxel_size
+        return np.array(file.data), Scale((float(voxel.x), float(voxel.y)), "Å", "MRC voxel size")
+
+
+def _read_ncem(path: Path, _content: bytes) -> tuple[NDArray[Any], Scale | None]:
+    try:
+        from ncempy import io as ncem
+    except ModuleNotFoundError:
+        raise MissingExtraError("ncempy", "instruments") from None
+    found = ncem.read(path)
+    if not found or "pixelSize" not in found:
+        raise FormatError(f"{path} holds no image: give a file with one")
+    sizes, units = found["pixelSize"], found["pixelUnit"]
+    unit = units if isinstance(units, str) else str(units[-1])
+    return found["data"], Scale((float(sizes[-1]), float(sizes[-2])), unit.strip("[]").replace("_", ""), path.suffix)
+
+
+def _read_png(path: Path, content: bytes) -> tuple[NDArray[Any], Scale | None]:
+    from PIL import Image
+
+    _check_size(path, tuple(np.frombuffer(content[16:24], ">u4").tolist()))  # of the header, before Pillow warns
+    with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+        return np.asarray(image.convert("RGB") if image.mode not in {"1", "L", "I", "I;16", "F"} else image), None
+
+
+READERS: Final[dict[str, Callable[[Path, bytes], tuple[NDArray[Any], Scale | None]]]] = {
+    ".tif": _read_tiff,
+    ".tiff": _read_tiff,
+    ".mrc": _read_mrc,
+    ".dm3": _read_ncem,
+    ".dm4": _read_ncem,
+    ".ser": _read_ncem,
+    ".emd": _read_ncem,
+    ".png": _read_png,
+}

@@ -1,0 +1,269 @@
+"""Train a network for a task, calibrate it, measure it and store it with a card; cross-validation; baselines."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final, Unpack
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from matgym.characterization.recognition.learned import (
+    STORE,
+    Calibration,
+    RecognitionCard,
+    Recognizer,
+    outputs,
+    save_recognizer,
+)
+from matgym.characterization.recognition.measures import (
+    expected_calibration_error,
+    fit_temperature,
+    refusal_threshold,
+    softmax,
+    top_accuracy,
+)
+from matgym.characterization.recognition.networks import Classifier, make_network, settings_of
+from matgym.characterization.recognition.registry import draw_pool, task_of
+from matgym.characterization.recognition.tasks import RecognitionTask, Samples
+from matgym.errors import ConfigurationError
+from matgym.execution import Job
+from matgym.learning.config import check_counts, check_not_negative, check_positive
+from matgym.learning.devices import device_of
+from matgym.learning.metrics import distance_model
+from matgym.learning.trainer import Options, Training, digest, one_cycle, train
+from matgym.typing import IntArray
+
+FEATURE_ROWS: Final = 5000
+"""Training samples by which distances are measured; a choice of ours."""
+
+
+@dataclass(frozen=True)
+class RecognitionFit:
+    """The settings of the fit of a network.
+
+    Attributes:
+        network: name of the network; see `matgym.characterization.recognition.networks`.
+        settings: its settings; those that are left out have their defaults.
+        epochs: passes over the samples.
+        batch_size: samples in a step.
+        learning_rate: highest learning rate of the one-cycle schedule.
+        weight_decay: weight decay of AdamW.
+        augmented: whether inputs are changed at random by `RecognitionTask.augmented`.
+        seed: random seed.
+    """
+
+    network: str = "resnet"
+    settings: dict[str, Any] = field(default_factory=dict)
+    epochs: int = 30
+    batch_size: int = 128
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    augmented: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_counts(self, "epochs", "batch_size")
+        check_positive(self, "learning_rate")
+        check_not_negative(self, "weight_decay")
+        settings_of(self.network, self.settings)
+
+
+@dataclass(frozen=True)
+class RecognitionConfig:
+    """The settings of a training for a task.
+
+    Attributes:
+        task: name of the task.
+        samples: number of training samples.
+        validation: number of samples by which the best epoch, the temperature and the threshold are chosen.
+        test: number of samples of each test, under the conditions of training and under unseen ones.
+        accuracy: accuracy that answers are to have under the conditions of training; it sets the threshold.
+        seed: random seed of the samples.
+        fit: settings of the fit.
+    """
+
+    task: str
+    samples: int = 40_000
+    validation: int = 4_000
+    test: int = 4_000
+    accuracy: float = 0.95
+    seed: int = 0
+    fit: RecognitionFit = field(default_factory=RecognitionFit)
+
+    def __post_init__(self) -> None:
+        task_of(self.task)
+        check_counts(self, "samples", "validation", "test")
+        if not 0.0 < self.accuracy < 1.0:
+            raise ConfigurationError(f"accuracy={self.accuracy} must be between 0 and 1")
+
+
+def fit_network(
+    task: RecognitionTask, learned: Samples, validation: Samples, config: RecognitionFit, *, stage: str = "network",
+    **options: Unpack[Options],
+) -> Classifier:  # fmt: skip
+    """Train a network and return it with the weights of the epoch of the smallest loss on validation samples."""
+    torch.manual_seed(config.seed)
+    net = make_network(config.network, config.settings, learned.inputs.shape[1:], len(task.classes))
+    arrays = [part for samples in (learned, validation) for part in (samples.inputs, samples.labels)]
+    identity = {"config": asdict(config), "samples": digest(*arrays)}
+    train(_training(net, task, learned, validation, config, stage), identity, **options)
+    return net
+
+
+def _training(
+    net: Classifier, task: RecognitionTask, learned: Samples, validation: Samples, config: RecognitionFit, stage: str
+) -> Training[tuple[Tensor, Tensor]]:
+    rng = np.random.default_rng(config.seed)
+    steps = -(-len(learned) // config.batch_size)
+
+    def batches(_progress: float) -> Iterator[tuple[Tensor, Tensor]]:
+        device = device_of(net)
+        for rows in np.array_split(rng.permutation(len(learned)), steps):
+            inputs = torch.from_numpy(learned.inputs[rows].astype(np.float32))
+            inputs = task.augmented(inputs, rng) if config.augmented else inputs
+            yield inputs.to(device), torch.from_numpy(learned.labels[rows]).to(device)
+
+    def losses(batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        return {"train": torch.nn.functional.cross_entropy(net(batch[0]), batch[1])}
+
+    def validate(_epoch: int) -> dict[str, float]:
+        logits = torch.from_numpy(outputs(net, validation.inputs)[0])
+        labels = torch.from_numpy(np.array(validation.labels))
+        error = float(torch.nn.functional.cross_entropy(logits, labels))
+        return {"error": error, "accuracy": float((logits.argmax(dim=1) == labels).double().mean())}
+
+    update = one_cycle(
+        net, losses, rate=config.learning_rate, steps=config.epochs * steps, weight_decay=config.weight_decay
+    )
+    return Training(stage, net, [update], batches, validate, rng, config.epochs)
+
+
+def calibrated(
+    network: Classifier, task: RecognitionTask, learned: Samples, validation: Samples, accuracy: float
+) -> Recognizer:
+    """Return a network with temperature, threshold and distances fitted on validation samples."""
+    logits, features = outputs(network, validation.inputs)
+    temperature = fit_temperature(logits, validation.labels)
+    threshold = refusal_threshold(softmax(logits, temperature), validation.labels, accuracy)
+    rows = np.linspace(0, len(learned) - 1, min(FEATURE_ROWS, len(learned))).astype(np.int64)
+    distances = distance_model(outputs(network, learned.inputs[rows])[1], features)
+    return Recognizer(network, task.classes, task.pipeline, Calibration(temperature, threshold, distances))
+
+
+def figures(recognizer: Recognizer, samples: Samples) -> dict[str, float]:
+    """Return accuracy, top-3 accuracy, calibration error, share of refusals and accuracy of the answers."""
+    probabilities, refused = recognizer.probabilities(samples.inputs)
+    answered = ~refused
+    right = probabilities.argmax(axis=1) == samples.labels
+    return {
+        "accuracy": top_accuracy(probabilities, samples.labels),
+        "top_3": top_accuracy(probabilities, samples.labels, 3),
+        "calibration_error": expected_calibration_error(probabilities, samples.labels),
+        "refused": float(refused.mean()),
+        **({"accuracy_of_answers": float(right[answered].mean())} if answered.any() else {}),
+        "samples": float(len(samples)),
+    }
+
+
+def train_recognizer(
+    config: RecognitionConfig,
+    output: Path,
+    *,
+    command: str = "",
+    force: bool = False,
+    workers: int = 1,
+    inputs: Iterable[Path] = (),
+    on_chunk: Callable[[str, Job, bool], None] = lambda _pool, _job, _before: None,
+    **options: Unpack[Options],
+) -> RecognitionCard:
+    """Draw samples, train a network, calibrate and measure it, and store it at `output` with a card.
+
+    An interrupted call continues: samples are stored in chunks, and the training after each epoch.
+
+    Args:
+        config: the settings.
+        output: file of the weights; the card is beside it.
+        command: command that repeats the training, for the card.
+        force: whether files that exist are replaced.
+        workers: number of processes that draw samples.
+        inputs: files that are read, and never replaced.
+        on_chunk: function that is called with the name of a pool and a finished job of it.
+        options: see `matgym.learning.trainer.Options`.
+    """
+    task, start = task_of(config.task), time.monotonic()
+    with STORE.training(output, force=force, inputs=inputs, pieces=("pool-*/*",)) as work:
+        options["checkpoints"] = work.folder / "checkpoints"
+
+        def pool(name: str, count: int, seed: int, situation: Any = "training") -> Samples:
+            def on_done(job: Job, before: bool) -> None:
+                on_chunk(name, job, before)
+
+            folder = work.folder / f"pool-{name}"
+            return draw_pool(task, count, seed, folder, situation=situation, workers=workers, on_done=on_done)
+
+        # Seeds of pools that no other pool has: 4 for each seed of the configuration.
+        learned = pool("training", config.samples, 4 * config.seed)
+        validation = pool("validation", config.validation, 4 * config.seed + 1)
+        net = fit_network(task, learned, validation, config.fit, **options)
+        recognizer = calibrated(net, task, learned, validation, config.accuracy)
+        metrics = {
+            "training": figures(recognizer, pool("test", config.test, 4 * config.seed + 2)),
+            "unseen": figures(recognizer, pool("unseen", config.test, 4 * config.seed + 3, "unseen")),
+        }
+        work.begin_output()
+        return save_recognizer(
+            recognizer,
+            output,
+            task=task.name,
+            network=config.fit.network,
+            settings=settings_of(config.fit.network, config.fit.settings),
+            data=task.facts() | {name: value for name, value in asdict(config).items() if name != "fit"},
+            fit=asdict(config.fit),
+            command=command,
+            seconds=time.monotonic() - start,
+            metrics=metrics,
+        )
+
+
+def folds(labels: IntArray, count: int, seed: int) -> list[tuple[IntArray, IntArray]]:
+    """Return training and test rows of each fold of a cross-validation; classes are drawn evenly in any case."""
+    from sklearn.model_selection import KFold
+
+    split = KFold(count, shuffle=True, random_state=seed).split(labels)
+    return [(np.asarray(first), np.asarray(second)) for first, second in split]
+
+
+def cross_validated(task: RecognitionTask, samples: Samples, config: RecognitionFit, count: int, fold: int) -> float:
+    """Return the accuracy on one fold of a network that was trained on the others.
+
+    A tenth of the training rows chooses the epoch, so that the fold itself chooses nothing.
+
+    Args:
+        task: the task.
+        samples: all samples.
+        config: settings of the fit.
+        count: number of folds.
+        fold: number of the fold, from 0.
+    """
+    rest, held_out = folds(samples.labels, count, config.seed)[fold]
+    rest = np.random.default_rng(config.seed).permutation(rest)
+    cut = max(1, len(rest) // 10)
+    net = fit_network(task, samples.take(rest[cut:]), samples.take(rest[:cut]), config)
+    test = samples.take(held_out)
+    return top_accuracy(outputs(net, test.inputs)[0], test.labels)
+
+
+def nearest_labels(learned: Samples, inputs: Any) -> IntArray:
+    """Return the (B,) labels of the nearest training inputs by the cosine: the baseline without learning."""
+    known = torch.from_numpy(_unit(learned.inputs))
+    found = [known.matmul(torch.from_numpy(_unit(inputs[start : start + 256])).T).argmax(dim=0).numpy()
+             for start in range(0, len(inputs), 256)]  # fmt: skip
+    return np.asarray(learned.labels[np.concatenate(found)])
+
+
+def _unit(inputs: Any) -> Any:
+    flat = np.asarray(inputs, dtype=np.float32).reshape(len(inputs), -1)
+    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)

@@ -1,0 +1,198 @@
+"""The task of the crystal system from a powder pattern: trained on crystals drawn by symmetry only.
+
+The test is on pymatgen's AFLOW prototypes, structure types that no training sees. Conditions of training and of the
+test were chosen before any training.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from matgym.characterization.crystals import Crystal
+from matgym.characterization.noise import count_photons
+from matgym.characterization.powder import Diffractometer, Powder, powder_patterns
+from matgym.characterization.preprocessing import PatternPipeline
+from matgym.characterization.recognition.random_crystals import SYSTEMS, crystal_system, random_crystal
+from matgym.characterization.recognition.tasks import (
+    Range,
+    RecognitionTask,
+    Samples,
+    log_uniform,
+    sizes,
+    uniform,
+)
+from matgym.errors import MissingExtraError
+from matgym.typing import IntArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+GROUP: Final = 16
+"""Number of patterns that share an instrument; a choice of ours."""
+
+MARGIN_DEG: Final = 1.5
+"""Angles beyond the grid of the network that are measured, degrees: a zero shift leaves it covered."""
+
+
+MOST_SHRUNK: Final = 0.2
+"""Largest logarithm by which cells of training patterns are shrunk. This number and the next two are ours."""
+
+INTENSITY_SPREAD: Final = 0.3
+"""Standard deviation of the logarithm by which roots of intensities of training patterns are changed."""
+
+KNOTS: Final = 48
+"""Number of angles at which these changes are independent."""
+
+
+@dataclass(frozen=True)
+class PowderConditions:
+    """Ranges from which conditions of powder diffraction are drawn evenly.
+
+    Attributes:
+        fwhm_deg: full width at half maximum of the instrument's profile, degrees.
+        zero_deg: shift of the zero of 2θ, degrees.
+        size_nm: size of crystallites, nm, even in its logarithm.
+        strain: microstrain.
+        thermal_angstrom2: Debye-Waller factor, Å².
+        texture: March's parameter, even in its logarithm, with a random axis.
+        background: height of the background relative to the highest peak.
+        highest_counts: counts of the highest peak, even in their logarithm.
+    """
+
+    fwhm_deg: Range = (0.06, 0.15)
+    zero_deg: Range = (-0.03, 0.03)
+    size_nm: Range = (20.0, 200.0)
+    strain: Range = (0.0, 0.002)
+    thermal_angstrom2: Range = (0.0, 1.5)
+    texture: Range = (0.7, 1.4)
+    background: Range = (0.0, 0.15)
+    highest_counts: Range = (300.0, 30000.0)
+
+
+class CrystalSystemFromPowder(RecognitionTask):
+    """The crystal system from a powder pattern."""
+
+    name = "crystal-system"
+    question = "Of which crystal system is the crystal whose powder pattern this is?"
+    level_name = "counts of the highest peak"
+    levels = (100.0, 300.0, 1000.0, 10000.0)
+    pipeline = PatternPipeline(start_deg=10.0, stop_deg=80.0, points=1024)
+    training = PowderConditions()
+    unseen = PowderConditions(
+        fwhm_deg=(0.15, 0.2),
+        zero_deg=(0.03, 0.05),
+        size_nm=(12.0, 20.0),
+        strain=(0.002, 0.003),
+        texture=(0.6, 0.7),
+        background=(0.15, 0.25),
+    )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The seven crystal systems."""
+        return SYSTEMS
+
+    def augmented(self, inputs: "Tensor", rng: np.random.Generator) -> "Tensor":
+        """Shrink cells and change intensities, neither of which changes the crystal system.
+
+        A smaller cell has its peaks at larger sin(θ). The lowest angles, which are not in the grid, are taken as empty.
+        """
+        import torch
+
+        half = np.radians(self.pipeline.two_theta_deg / 2.0)
+        shrunk = np.exp(-rng.uniform(0.0, MOST_SHRUNK, (len(inputs), 1)))
+        angles = 2.0 * np.degrees(np.arcsin(shrunk * np.sin(half)))
+        span = self.pipeline.stop_deg - self.pipeline.start_deg
+        places = torch.from_numpy((2.0 * (angles - self.pipeline.start_deg) / span - 1.0).astype(np.float32))
+        grid = torch.stack([places, torch.zeros_like(places)], dim=-1)[:, None].to(inputs.device)
+        moved = torch.nn.functional.grid_sample(inputs[:, :, None], grid, align_corners=True)[:, :, 0]
+        logs = torch.from_numpy(rng.normal(0.0, INTENSITY_SPREAD, (len(inputs), 1, KNOTS)).astype(np.float32))
+        factors = torch.nn.functional.interpolate(logs, inputs.shape[2], mode="linear", align_corners=True).exp()
+        changed = moved * factors.to(inputs.device)
+        return changed / changed.amax(dim=2, keepdim=True).clamp_min(1e-6)
+
+    def groups(self, count: int, rng: np.random.Generator, conditions: Any, level: float | None) -> Iterator[Samples]:
+        """Yield groups of patterns of random crystals; see `RecognitionTask.groups`."""
+        for size in sizes(count, GROUP):
+            labels = rng.integers(len(SYSTEMS), size=size)
+            crystals = [random_crystal(rng, label) for label in labels.tolist()]
+            yield self.measured(crystals, labels, rng, conditions, level)
+
+    def measured(
+        self,
+        crystals: list[Crystal],
+        labels: IntArray,
+        rng: np.random.Generator,
+        conditions: PowderConditions,
+        level: float | None = None,
+    ) -> Samples:
+        """Return inputs of the patterns of crystals, measured by one instrument."""
+        counts = np.full(len(labels), level) if level else log_uniform(rng, conditions.highest_counts, len(labels))
+        instrument = Diffractometer(
+            start_deg=self.pipeline.start_deg - MARGIN_DEG,
+            stop_deg=self.pipeline.stop_deg + MARGIN_DEG,
+            fwhm_deg=uniform(rng, conditions.fwhm_deg),
+            zero_deg=uniform(rng, conditions.zero_deg),
+        )
+        samples = [
+            Powder(
+                size_nm=float(log_uniform(rng, conditions.size_nm)),
+                strain=uniform(rng, conditions.strain),
+                thermal_angstrom2=uniform(rng, conditions.thermal_angstrom2),
+                texture=float(log_uniform(rng, conditions.texture)),
+                texture_axis=_axis(rng),
+                background=_background(rng, conditions.background),
+            )
+            for _ in crystals
+        ]
+        expected = powder_patterns(crystals, samples, instrument)
+        measured = np.stack([count_photons(row, float(most), rng) for row, most in zip(expected, counts, strict=True)])
+        inputs = self.pipeline.apply(measured, instrument.two_theta_deg, instrument.wavelength_angstrom)
+        return Samples(inputs.astype(np.float16), labels, counts)
+
+    def prototypes(self, rng: np.random.Generator, level: float | None = None) -> Samples:
+        """Return patterns of pymatgen's prototypes under the unseen conditions.
+
+        Raises:
+            MissingExtraError: if pymatgen is not installed.
+        """
+        crystals, labels = prototypes()
+        groups = [slice(start, start + GROUP) for start in range(0, len(labels), GROUP)]
+        return Samples.joined(
+            [self.measured(list(crystals[rows]), labels[rows], rng, self.unseen, level) for rows in groups]
+        )
+
+
+def _axis(rng: np.random.Generator) -> tuple[int, int, int]:
+    axis = [0, 0, 0]
+    while not any(axis):
+        axis = rng.integers(0, 2, 3).tolist()
+    return axis[0], axis[1], axis[2]
+
+
+def _background(rng: np.random.Generator, height: Range) -> tuple[float, ...]:
+    """Return coefficients of a falling, positive background."""
+    first = uniform(rng, height)
+    return first, -first * float(rng.uniform(0.0, 0.6)), first * float(rng.uniform(0.0, 0.3))
+
+
+@cache
+def prototypes() -> tuple[tuple[Crystal, ...], IntArray]:
+    """Return pymatgen's AFLOW prototypes in primitive cells, and their crystal systems by spglib.
+
+    Raises:
+        MissingExtraError: if pymatgen is not installed.
+    """
+    try:
+        from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
+    except ImportError:
+        raise MissingExtraError("pymatgen", "pymatgen") from None
+    crystals, systems = list[Crystal](), list[int]()
+    for entry in AFLOW_PROTOTYPE_LIBRARY:
+        structure = entry["snl"].structure
+        crystals.append(Crystal.of(structure.get_primitive_structure()))
+        systems.append(crystal_system(structure.get_space_group_info(symprec=0.01)[1]))
+    return tuple(crystals), np.array(systems, dtype=np.int64)

@@ -1,0 +1,167 @@
+"""Random crystals drawn by symmetry only: a space group, a cell that it allows, and atoms on its positions.
+
+No structure type is copied, so that a network trained on them has not seen any real one (Schopmans et al., Digital
+Discovery 2, 1414 (2023), for the idea). Operations and the check of every crystal come from spglib, which comes with
+pymatgen (`pip install 'matgym[pymatgen]'`).
+"""
+
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+
+from matgym.characterization.crystals import Crystal
+from matgym.errors import MissingExtraError
+from matgym.typing import FloatArray, IntArray
+
+SYSTEMS: Final = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic")
+"""Crystal systems in the order of their space groups."""
+
+LAST_GROUPS: Final = (2, 15, 74, 142, 167, 194, 230)
+"""Number of the last space group of each system."""
+
+SPECIAL: Final = np.array([0.0, 1 / 8, 1 / 6, 1 / 4, 1 / 3, 3 / 8, 1 / 2, 2 / 3, 3 / 4])
+"""Coordinates at which special positions lie."""
+
+MOST_SPECIES: Final = 4
+MOST_SITES: Final = 6
+MOST_ATOMS: Final = 96
+"""Most species, orbits and atoms of the conventional cell. These and the next six are choices of ours."""
+
+VOLUME_PER_ATOM: Final = (9.0, 28.0)
+"""Range of the volume for each atom, Å³."""
+
+NEAREST: Final = 0.55
+"""Smallest distance of atoms, relative to the third root of the volume for each atom."""
+
+CANDIDATES: Final = 24
+"""Number of places among which an orbit is chosen."""
+
+PREFERENCE: Final = 1.5
+"""Orbits are chosen in inverse proportion to this power of their number of atoms: real crystals prefer special ones."""
+
+HEAVIEST: Final = 83
+TOLERANCE: Final = 1e-3
+"""Largest difference of coordinates of the same place, and the precision of spglib, Å."""
+
+
+def crystal_system(group: int) -> int:
+    """Return the number of the crystal system of a space group, 0 for triclinic to 6 for cubic."""
+    return int(np.searchsorted(LAST_GROUPS, group))
+
+
+def random_crystal(rng: np.random.Generator, system: int) -> Crystal:
+    """Draw a crystal of a crystal system in its primitive cell; spglib confirms the system.
+
+    Args:
+        rng: random number generator.
+        system: number of the system, 0 for triclinic to 6 for cubic.
+
+    Raises:
+        MissingExtraError: if spglib is not installed.
+    """
+    spglib = _spglib()
+    while True:
+        group = int(rng.integers(1 if system == 0 else LAST_GROUPS[system - 1] + 1, LAST_GROUPS[system] + 1))
+        drawn = _atoms(rng, *_operations(group))
+        if drawn is None:
+            continue
+        places, numbers, firsts = drawn
+        shape = _cell(rng, system)
+        volume = len(places) * rng.uniform(*VOLUME_PER_ATOM)
+        cell = shape * (volume / abs(np.linalg.det(shape))) ** (1.0 / 3.0)
+        if _nearest(cell, places, firsts) < NEAREST * (volume / len(places)) ** (1.0 / 3.0):
+            continue
+        found = spglib.get_symmetry_dataset((cell, places, numbers), symprec=TOLERANCE)
+        if found is None or crystal_system(found.number) != system:  # a higher symmetry by chance
+            continue
+        primitive = spglib.find_primitive((cell, places, numbers), symprec=TOLERANCE)
+        if primitive is None:
+            continue
+        cell, places, numbers = primitive
+        return Crystal(np.asarray(cell), np.asarray(places), np.asarray(numbers, np.int64), np.ones(len(numbers)))
+
+
+def _atoms(
+    rng: np.random.Generator, rotations: FloatArray, shifts: FloatArray
+) -> tuple[FloatArray, IntArray, IntArray] | None:
+    """Return (A, 3) places, (A,) atomic numbers and the first atom of each orbit; None if there are too many atoms."""
+    species = rng.integers(1, HEAVIEST + 1, rng.integers(1, MOST_SPECIES + 1))
+    places, numbers, firsts, count = list[FloatArray](), list[int](), list[int](), 0
+    for site in range(max(len(species), int(rng.integers(1, MOST_SITES + 1)))):
+        candidates = rng.uniform(size=(CANDIDATES, 3))
+        special = rng.uniform(size=(CANDIDATES, 3)) < rng.uniform(0.2, 1.0, (CANDIDATES, 1))
+        candidates = np.where(special, rng.choice(SPECIAL, (CANDIDATES, 3)), candidates)
+        tie = rng.integers(4, size=CANDIDATES)  # some have x = y, some x = -y, some x = y = z
+        candidates[tie == 1, 1] = candidates[tie == 1, 0]
+        candidates[tie == 2, 1] = -candidates[tie == 2, 0]
+        candidates[tie == 3] = candidates[tie == 3, :1]
+        images = (np.einsum("oij,cj->coi", rotations, candidates) + shifts) % 1.0  # (candidates, operations, 3)
+        grid = round(1.0 / TOLERANCE)
+        keys = (np.round(images / TOLERANCE).astype(np.int64) % grid) @ np.array([grid**2, grid, 1])
+        multiplicities = 1.0 + (np.diff(np.sort(keys, axis=1), axis=1) != 0).sum(axis=1)
+        weights = multiplicities**-PREFERENCE
+        chosen = int(rng.choice(CANDIDATES, p=weights / weights.sum()))
+        orbit = images[chosen, np.unique(keys[chosen], return_index=True)[1]]
+        if count + len(orbit) > MOST_ATOMS:
+            if site < len(species):
+                return None
+            break
+        firsts.append(count)
+        count += len(orbit)
+        places.append(orbit)
+        numbers += [int(species[site % len(species)])] * len(orbit)
+    return np.concatenate(places), np.array(numbers, dtype=np.int64), np.array(firsts, dtype=np.int64)
+
+
+def _cell(rng: np.random.Generator, system: int) -> FloatArray:
+    """Return (3, 3) cell vectors in rows, of any volume, in the standard setting of a system."""
+    a, b, c = np.exp(rng.normal(0.0, 0.35, 3))
+    alpha, beta, gamma = rng.uniform(60.0, 120.0, 3) if system == 0 else (90.0, 90.0, 90.0)
+    if system == 1:
+        beta = rng.uniform(91.0, 125.0)
+    if system >= 3:
+        b = a
+    if system in {4, 5}:
+        gamma = 120.0
+    if system == 6:
+        c = a
+    cosines = np.cos(np.radians([alpha, beta, gamma]))
+    sine = np.sin(np.radians(gamma))
+    third = (cosines[0] - cosines[1] * cosines[2]) / sine
+    height = np.sqrt(max(1.0 - cosines[1] ** 2 - third**2, 1e-2))
+    return np.array([[a, 0.0, 0.0], [b * cosines[2], b * sine, 0.0], [c * cosines[1], c * third, c * height]])
+
+
+def _nearest(cell: FloatArray, places: FloatArray, firsts: IntArray) -> float:
+    """Return the smallest distance of two atoms, or of an atom from its own image, Å; atoms of an orbit are alike."""
+    apart = places[firsts, None] - places
+    apart -= np.round(apart)
+    images = np.stack(np.meshgrid(*[[-1.0, 0.0, 1.0]] * 3, indexing="ij"), axis=-1).reshape(-1, 1, 1, 3)
+    lengths = np.square((apart + images) @ cell).sum(axis=-1)  # (images, orbits, atoms)
+    lengths[len(images) // 2, np.arange(len(firsts)), firsts] = np.inf  # of an atom from itself
+    return float(np.sqrt(lengths.min()))
+
+
+@cache
+def _operations(group: int) -> tuple[FloatArray, FloatArray]:
+    """Return the (N, 3, 3) rotations and (N, 3) shifts of a space group in its first setting of hexagonal axes."""
+    found = _spglib().get_symmetry_from_database(_halls()[group])
+    return np.asarray(found["rotations"], dtype=np.float64), np.asarray(found["translations"], dtype=np.float64)
+
+
+@cache
+def _halls() -> dict[int, int]:
+    """Return the number of the first setting in the list of Hall of each space group, with the axis b unique."""
+    first: dict[int, int] = {}
+    for hall in range(1, 531):
+        first.setdefault(_spglib().get_spacegroup_type(hall).number, hall)
+    return first
+
+
+def _spglib() -> Any:
+    try:
+        import spglib
+    except ModuleNotFoundError:
+        raise MissingExtraError("spglib", "pymatgen") from None
+    return spglib

@@ -1,0 +1,141 @@
+"""What a task of recognition is: classes, a pipeline, and labelled measurements under conditions."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matgym.characterization.preprocessing import Pipeline
+from matgym.errors import ConfigurationError
+from matgym.frozen import ValueObject
+from matgym.typing import Float32Array, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Situation: TypeAlias = Literal["training", "unseen"]
+"""Conditions under which a task draws: those of the training, or others, which no training sees."""
+
+Range: TypeAlias = tuple[float, float]
+"""Lowest and highest value."""
+
+HalfArray: TypeAlias = NDArray[np.float16]
+
+
+@dataclass(frozen=True, eq=False)
+class Samples(ValueObject):
+    """Labelled inputs of a network.
+
+    Attributes:
+        inputs: (B, channels, …) inputs in half precision.
+        labels: (B,) numbers of the classes.
+        levels: (B,) dose or counts of each measurement, in the unit of the task.
+    """
+
+    inputs: HalfArray
+    labels: IntArray
+    levels: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: IntArray | slice) -> Self:
+        """Return some rows."""
+        return type(self)(self.inputs[rows], self.labels[rows], self.levels[rows])
+
+    @classmethod
+    def joined(cls, parts: Sequence["Samples"]) -> "Samples":
+        """Return all rows of several samples."""
+        arrays = ([getattr(part, name) for part in parts] for name in ("inputs", "labels", "levels"))
+        return cls(*(np.concatenate(each) for each in arrays))
+
+
+class RecognitionTask(ABC):
+    """A question about measurements with a fixed set of answers.
+
+    Attributes:
+        name: name of the task, as commands take it.
+        question: what the network is asked.
+        level_name: the quantity that measures noise, with its unit.
+        levels: its values at which accuracy is reported, increasing.
+        pipeline: the steps from a measurement to the input of a network.
+        training: conditions of training, a frozen dataclass.
+        unseen: conditions of the test, a frozen dataclass of the same class.
+    """
+
+    name: ClassVar[str]
+    question: ClassVar[str]
+    level_name: ClassVar[str]
+    levels: ClassVar[tuple[float, ...]]
+    pipeline: ClassVar[Pipeline]
+    training: ClassVar[Any]
+    unseen: ClassVar[Any]
+
+    @property
+    @abstractmethod
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+
+    @abstractmethod
+    def groups(self, count: int, rng: np.random.Generator, conditions: Any, level: float | None) -> Iterator[Samples]:
+        """Yield groups of samples that share an instrument, `count` in all.
+
+        Args:
+            count: number of samples.
+            rng: random number generator.
+            conditions: conditions, of the class of `training`.
+            level: dose or counts of all samples; None draws it from the conditions.
+        """
+
+    def draw(
+        self, count: int, rng: np.random.Generator, situation: Situation = "training", level: float | None = None
+    ) -> Samples:
+        """Draw labelled measurements as inputs of a network.
+
+        Args:
+            count: number of samples.
+            rng: random number generator.
+            situation: conditions under which they are measured.
+            level: dose or counts of all samples; None draws it from the conditions.
+
+        Raises:
+            ConfigurationError: if the situation is unknown.
+        """
+        if situation not in {"training", "unseen"}:
+            raise ConfigurationError(f"situation={situation!r} is unknown: give 'training' or 'unseen'")
+        return Samples.joined(list(self.groups(count, rng, getattr(self, situation), level)))
+
+    def augmented(self, inputs: "Tensor", rng: np.random.Generator) -> "Tensor":  # noqa: ARG002  # for subclasses
+        """Return inputs of training changed at random in what does not change the answer; here, as they are."""
+        return inputs
+
+    def simulated(self, name: str, pipeline: Pipeline) -> Float32Array | None:  # noqa: ARG002  # for subclasses
+        """Return a simulation of a class without noise as an input; None if a class has no unique one.
+
+        Args:
+            name: name of the class.
+            pipeline: steps of the network, of the class of `self.pipeline`.
+        """
+        return None
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the data of the task depend on, for a card."""
+        return {"task": self.name, "training": asdict(self.training), "unseen": asdict(self.unseen)}
+
+
+def uniform(rng: np.random.Generator, bounds: Range) -> float:
+    """Draw a number evenly between bounds."""
+    return float(rng.uniform(*bounds))
+
+
+def log_uniform(rng: np.random.Generator, bounds: Range, count: int | None = None) -> Any:
+    """Draw numbers whose logarithms are even between bounds."""
+    return np.exp(rng.uniform(np.log(bounds[0]), np.log(bounds[1]), count))
+
+
+def sizes(count: int, largest: int) -> list[int]:
+    """Return the sizes of groups of `count` in all, each at most `largest`."""
+    return [min(largest, count - start) for start in range(0, count, largest)]

@@ -1,0 +1,290 @@
+"""The tasks of the chirality of a tube: from electron diffraction, and from HRTEM images.
+
+The classes are all (n, m), n ≥ m, of diameters from 0.6 to 2.0 nm. The mirror image (m, n) has the same pattern up to
+interference and the mirrored image, and counts as the same class. Conditions of training and of the test were chosen
+before any training, except the doses of diffraction patterns, which were raised tenfold after a pilot with 2,048
+patterns: at 3 electrons/Å² the patterns of the test hold some thirty electrons.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from matgym.characterization.diffraction import Detector, Exposure, tube_patterns
+from matgym.characterization.electrons import ElectronBeam
+from matgym.characterization.imaging import Camera, Lens, hrtem
+from matgym.characterization.poses import Poses
+from matgym.characterization.preprocessing import DiffractionPipeline, ImagePipeline
+from matgym.characterization.recognition.tasks import (
+    Range,
+    RecognitionTask,
+    Samples,
+    log_uniform,
+    sizes,
+    uniform,
+)
+from matgym.structures import Nanotube
+from matgym.typing import Float32Array, FloatArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+DIAMETERS_NM: Final = (0.6, 2.0)
+"""Range of the diameters of the tubes that are recognised, nm."""
+
+GROUP: Final = 16
+"""Number of measurements that share an instrument; a choice of ours."""
+
+
+STRETCHES: Final = (0.05, 0.015)
+"""Largest logarithm of the stretches of training patterns along and across the axis; a choice of ours."""
+
+
+@cache
+def tube_classes() -> tuple[tuple[int, int], ...]:
+    """Return the (n, m) that are recognised."""
+    low, high = DIAMETERS_NM
+    every = ((n, m) for n in range(4, 27) for m in range(n + 1))
+    return tuple(pair for pair in every if low <= Nanotube(*pair).diameter_nm <= high)
+
+
+class _ChiralityTask(RecognitionTask):
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The (n, m) as text."""
+        return tuple(f"({n},{m})" for n, m in tube_classes())
+
+    def pair(self, name: str) -> tuple[int, int]:
+        """Return (n, m) of the name of a class."""
+        return tube_classes()[self.classes.index(name)]
+
+
+@dataclass(frozen=True)
+class DiffractionConditions:
+    """Ranges from which conditions of electron diffraction are drawn evenly.
+
+    Attributes:
+        voltage_kv: accelerating voltage, kV.
+        pixel_per_angstrom: width of a detector pixel, 1/Å.
+        spread_pixels: standard deviation of the point spread, pixels.
+        readout_electrons: standard deviation of the readout noise, electrons.
+        length_nm: width of the illuminated stretch, nm.
+        diffuse: electrons of the smooth background relative to those of the tube.
+        diffuse_per_angstrom: decay of that background, 1/Å.
+        tilt_deg: tilt out of the plane, degrees.
+        strain: axial strain.
+        off_centre_pixels: largest distance of the beam from the middle of the detector along each axis, pixels.
+        dose_per_angstrom2: dose, 1/Å², even in its logarithm.
+    """
+
+    voltage_kv: Range = (60.0, 120.0)
+    pixel_per_angstrom: Range = (0.016, 0.019)
+    spread_pixels: Range = (0.5, 0.9)
+    readout_electrons: Range = (0.0, 0.3)
+    length_nm: Range = (10.0, 50.0)
+    diffuse: Range = (0.0, 1.0)
+    diffuse_per_angstrom: Range = (0.15, 0.4)
+    tilt_deg: Range = (-12.0, 12.0)
+    strain: Range = (-0.005, 0.005)
+    off_centre_pixels: int = 4
+    dose_per_angstrom2: Range = (10.0, 3000.0)
+
+
+class ChiralityFromDiffraction(_ChiralityTask):
+    """The chirality of a tube from its electron diffraction pattern."""
+
+    name = "chirality-diffraction"
+    question = "Which (n, m) does the tube have whose electron diffraction pattern this is?"
+    level_name = "dose, electrons/Å²"
+    levels = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+    pipeline = DiffractionPipeline(pixel_per_nm=0.175, pixels=96, stop_per_nm=1.0)
+    training = DiffractionConditions()
+    unseen = DiffractionConditions(
+        voltage_kv=(150.0, 300.0),
+        pixel_per_angstrom=(0.0145, 0.0158),
+        spread_pixels=(0.9, 1.1),
+        readout_electrons=(0.3, 0.5),
+        length_nm=(5.0, 10.0),
+        diffuse=(1.0, 2.0),
+        tilt_deg=(12.0, 18.0),
+        strain=(0.005, 0.01),
+    )
+
+    def groups(self, count: int, rng: np.random.Generator, conditions: Any, level: float | None) -> Iterator[Samples]:
+        """Yield groups of patterns; see `RecognitionTask.groups`."""
+        for size in sizes(count, GROUP):
+            patterns, pixel_per_nm, labels, doses = self.measured(size, rng, conditions, level)
+            inputs = self.pipeline.apply(patterns, pixel_per_nm)
+            yield Samples(inputs.astype(np.float16), labels, doses)
+
+    def augmented(self, inputs: "Tensor", rng: np.random.Generator) -> "Tensor":
+        """Stretch patterns along and across the axis, as a tilt, a strain or an inexact scale would."""
+        import torch
+
+        rows, columns = (np.exp(rng.uniform(-most, most, len(inputs))) for most in STRETCHES)
+        scales = torch.zeros((len(inputs), 2, 3))
+        for axis, factors in enumerate((columns, rows)):  # the corner of the quadrant, at -1, stays
+            scales[:, axis, axis] = torch.from_numpy(factors)
+            scales[:, axis, 2] = torch.from_numpy(factors - 1.0)
+        grid = torch.nn.functional.affine_grid(scales, list(inputs.shape), align_corners=False)
+        return torch.nn.functional.grid_sample(
+            inputs, grid.to(inputs.device), padding_mode="border", align_corners=False
+        )
+
+    def simulated(self, name: str, pipeline: Any) -> Float32Array:
+        """Return the pattern of a class without noise, of an upright tube at 80 kV."""
+        pixel = 0.1 * pipeline.pixel_per_nm
+        detector = Detector(pipeline.pixels, pixel, beam_stop_per_angstrom=0.1 * pipeline.stop_per_nm)
+        return np.asarray(pipeline.apply(tube_patterns([self.pair(name)], detector=detector), 10.0 * pixel)[0])
+
+    def measured(
+        self, count: int, rng: np.random.Generator, conditions: DiffractionConditions, level: float | None = None
+    ) -> tuple[FloatArray, float, Any, FloatArray]:
+        """Return (B, H, W) counts of one instrument, the width of a pixel, 1/nm, (B,) labels and (B,) doses."""
+        labels = rng.integers(len(tube_classes()), size=count)
+        doses = np.full(count, level) if level else log_uniform(rng, conditions.dose_per_angstrom2, count)
+        pixel, margin = uniform(rng, conditions.pixel_per_angstrom), conditions.off_centre_pixels
+        needed = int(np.ceil(0.1 * self.pipeline.field_per_nm / pixel)) + 2 * margin
+        detector = Detector(
+            needed + 2 * margin,
+            pixel,
+            uniform(rng, conditions.spread_pixels),
+            0.1 * self.pipeline.stop_per_nm,
+            uniform(rng, conditions.readout_electrons),
+        )
+        exposure = Exposure(
+            1.0,
+            uniform(rng, conditions.length_nm),
+            uniform(rng, conditions.diffuse),
+            uniform(rng, conditions.diffuse_per_angstrom),
+        )
+        tilts = rng.uniform(*conditions.tilt_deg, count) * rng.choice([-1.0, 1.0], count)
+        expected = tube_patterns(
+            np.array(tube_classes())[labels],
+            replace(Poses.random(rng, count), tilt_deg=tilts),
+            beam=ElectronBeam(uniform(rng, conditions.voltage_kv)),
+            detector=detector,
+            exposure=exposure,
+            strain=rng.uniform(*conditions.strain, count),
+        )
+        counts = detector.expose(expected * doses[:, None, None], rng)
+        top, left = rng.integers(2 * margin + 1, size=2)  # of the whole group: one detector
+        return counts[:, top : top + needed, left : left + needed], 10.0 * pixel, labels, doses
+
+
+def _mirrored(inputs: "Tensor", axis: int) -> "Tensor":
+    """Return inputs mirrored in an axis; the zero frequency of a power spectrum, at N // 2, stays in its place."""
+    mirrored = inputs.flip(axis)
+    if inputs.shape[1] > 1:
+        mirrored[:, 1] = mirrored[:, 1].roll(1, axis - 1)
+    return mirrored
+
+
+@dataclass(frozen=True)
+class ImageConditions:
+    """Ranges from which conditions of HRTEM images are drawn evenly.
+
+    Attributes:
+        voltage_kv: accelerating voltage, kV.
+        defocus_nm: defocus, nm; positive for underfocus.
+        cs_mm: spherical aberration, mm.
+        astigmatism_nm: two-fold astigmatism, nm.
+        focal_spread_nm: standard deviation of the defocus, nm.
+        pixel_angstrom: width of a pixel, Å.
+        spread_pixels: standard deviation of the point spread, pixels.
+        drift_angstrom: drift during the exposure along each axis, Å.
+        tilt_deg: tilt out of the plane, degrees.
+        shift_angstrom: largest distance of the tube from the middle along each axis, Å.
+        dose_per_angstrom2: dose, 1/Å², even in its logarithm.
+    """
+
+    voltage_kv: Range = (60.0, 120.0)
+    defocus_nm: Range = (2.0, 12.0)
+    cs_mm: Range = (-0.015, 0.0)
+    astigmatism_nm: Range = (0.0, 1.5)
+    focal_spread_nm: Range = (2.0, 4.0)
+    pixel_angstrom: Range = (0.42, 0.5)
+    spread_pixels: Range = (0.3, 0.7)
+    drift_angstrom: Range = (-0.5, 0.5)
+    tilt_deg: Range = (-8.0, 8.0)
+    shift_angstrom: float = 2.0
+    dose_per_angstrom2: Range = (300.0, 30000.0)
+
+
+class ChiralityFromImages(_ChiralityTask):
+    """The chirality of a tube from its HRTEM image."""
+
+    name = "chirality-hrtem"
+    question = "Which (n, m) does the tube have whose HRTEM image this is?"
+    level_name = "dose, electrons/Å²"
+    levels = (300.0, 1000.0, 3000.0, 10000.0, 30000.0)
+    pipeline = ImagePipeline(pixel_nm=0.045, pixels=64)
+    training = ImageConditions()
+    unseen = ImageConditions(
+        voltage_kv=(120.0, 200.0),
+        defocus_nm=(12.0, 15.0),
+        cs_mm=(-0.02, -0.015),
+        astigmatism_nm=(1.5, 2.0),
+        pixel_angstrom=(0.38, 0.42),
+        spread_pixels=(0.7, 0.9),
+        tilt_deg=(8.0, 12.0),
+    )
+
+    def groups(self, count: int, rng: np.random.Generator, conditions: Any, level: float | None) -> Iterator[Samples]:
+        """Yield groups of images; see `RecognitionTask.groups`."""
+        for size in sizes(count, GROUP):
+            images, pixel_nm, labels, doses = self.measured(size, rng, conditions, level)
+            yield Samples(self.pipeline.apply(images, pixel_nm).astype(np.float16), labels, doses)
+
+    def augmented(self, inputs: "Tensor", rng: np.random.Generator) -> "Tensor":
+        """Mirror images, which have the same class, along the axis and across it."""
+        import torch
+
+        for axis in (2, 3):
+            chosen = torch.from_numpy(rng.uniform(size=(len(inputs), 1, 1, 1)) < 0.5).to(inputs.device)
+            inputs = torch.where(chosen, _mirrored(inputs, axis), inputs)
+        return inputs
+
+    def simulated(self, name: str, pipeline: Any) -> Float32Array:
+        """Return the image of a class without noise, of an upright tube at 80 kV with the default lens."""
+        camera = Camera(pipeline.pixels + 2, 10.0 * pipeline.pixel_nm)
+        image = hrtem([Nanotube(*self.pair(name))], camera=camera)
+        return np.asarray(pipeline.apply(image, pipeline.pixel_nm)[0])
+
+    def measured(
+        self, count: int, rng: np.random.Generator, conditions: ImageConditions, level: float | None = None
+    ) -> tuple[FloatArray, float, Any, FloatArray]:
+        """Return (B, H, W) images of one instrument, the width of a pixel, nm, (B,) labels and (B,) doses."""
+        labels = rng.integers(len(tube_classes()), size=count)
+        doses = np.full(count, level) if level else log_uniform(rng, conditions.dose_per_angstrom2, count)
+        pixel = uniform(rng, conditions.pixel_angstrom)
+        # The corners of the part that is used lie beside the tube, and may be missing when it is turned.
+        wide = int(np.ceil((10.0 * self.pipeline.field_nm + 2.0 * conditions.shift_angstrom) / pixel))
+        camera = Camera(
+            wide,
+            pixel,
+            1.0,
+            uniform(rng, conditions.spread_pixels),
+            (uniform(rng, conditions.drift_angstrom), uniform(rng, conditions.drift_angstrom)),
+        )
+        lens = Lens(
+            uniform(rng, conditions.defocus_nm),
+            uniform(rng, conditions.cs_mm),
+            uniform(rng, conditions.astigmatism_nm),
+            uniform(rng, (0.0, 180.0)),
+            uniform(rng, conditions.focal_spread_nm),
+        )
+        tilts = rng.uniform(*conditions.tilt_deg, count) * rng.choice([-1.0, 1.0], count)
+        images = hrtem(
+            [Nanotube(*tube_classes()[label]) for label in labels],
+            replace(Poses.random(rng, count, shift_angstrom=conditions.shift_angstrom), tilt_deg=tilts),
+            beam=ElectronBeam(uniform(rng, conditions.voltage_kv)),
+            lens=lens,
+            camera=camera,
+        )
+        seen = [replace(camera, dose_per_angstrom2=float(dose)).expose(image, rng) for image, dose in
+                zip(images, doses, strict=True)]  # fmt: skip
+        return np.array(seen), 0.1 * pixel, labels, doses

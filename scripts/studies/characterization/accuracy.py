@@ -1,0 +1,242 @@
+"""Measure the networks of recognition: accuracy by dose under unseen conditions, calibration, refusal, baselines.
+
+- Trained networks (scripts/studies/characterization/train.py): top-1 and top-3 accuracy, the expected calibration
+  error and the refusal curve at each dose, under the conditions of training and under unseen ones, with intervals. For
+  the crystal system, the test is on pymatgen's prototypes.
+- Baselines on the same samples: logistic regression (of the power spectrum, for images) and the nearest pattern.
+- Cross-validation in five folds of LeNet, AlexNet, VGG and ResNet on fewer samples.
+
+    python -m scripts.studies.characterization.accuracy
+
+takes some three hours of one core, most of them for cross-validation, and writes docs/results/characterization.json.
+Finished jobs are stored, and the same command continues. Tasks without a trained network are left out with a note.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+from scipy.stats import binomtest
+
+from matgym.characterization.preprocessing import ImagePipeline
+from matgym.characterization.recognition.fitting import (
+    RecognitionFit,
+    cross_validated,
+    fit_network,
+    nearest_labels,
+)
+from matgym.characterization.recognition.learned import load_recognizer, outputs
+from matgym.characterization.recognition.measures import (
+    expected_calibration_error,
+    fit_temperature,
+    refusal_curve,
+    softmax,
+    top_accuracy,
+)
+from matgym.characterization.recognition.registry import TASKS, draw_pool, read_pool, task_of
+from matgym.characterization.recognition.tasks import Samples
+from matgym.errors import WeightsError
+from scripts.studies import common
+from scripts.studies.common import Study, StudyJob, print_markdown
+
+NETWORKS = ("lenet", "alexnet", "vgg", "resnet")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of the measurement.
+
+    Attributes:
+        tasks: names of the tasks.
+        test: samples at each dose.
+        learned: samples of the baselines.
+        baseline_epochs: epochs of logistic regression.
+        folds: number of folds.
+        crossed: samples of the cross-validation.
+        crossed_epochs: epochs of a fold.
+        seed: random seed.
+    """
+
+    tasks: tuple[str, ...] = tuple(TASKS)
+    test: int = 2000
+    learned: int = 10_000
+    baseline_epochs: int = 30
+    folds: int = 5
+    crossed: int = 8_000
+    crossed_epochs: int = 10
+    seed: int = 1000
+
+
+QUICK = Settings(test=16, learned=64, baseline_epochs=1, folds=2, crossed=64, crossed_epochs=1)
+
+
+def pool(task, count, seed):
+    """Return samples under the conditions of training, which `main` drew."""
+    return read_pool(task, count, seed, common.OUTPUT / "runs" / "characterization-pools")
+
+
+def drawn(task, situation, level, count, seed):
+    """Return test samples; those of the crystal system under unseen conditions are prototypes."""
+    rng = np.random.default_rng([seed, round(1000 * level), situation == "unseen"])
+    if situation == "prototypes":
+        every = [task.prototypes(rng, level) for _ in range(max(1, count // 288))]
+        return Samples.joined(every).take(np.arange(count)) if count < 288 else Samples.joined(every)
+    return task.draw(count, rng, situation, level)
+
+
+def situations(task):
+    """Return the conditions of the test of a task."""
+    return ("training", "unseen", "prototypes") if task.name == "crystal-system" else ("training", "unseen")
+
+
+def measured(probabilities, samples):
+    """Return the figures of probabilities."""
+    right = int((probabilities.argmax(axis=1) == samples.labels).sum())
+    interval = binomtest(right, len(samples)).proportion_ci(method="wilson")
+    return {
+        "accuracy": right / len(samples),
+        "low": interval.low,
+        "high": interval.high,
+        "top_3": top_accuracy(probabilities, samples.labels, 3),
+        "calibration_error": expected_calibration_error(probabilities, samples.labels),
+        **{f"refused_{share:g}": value for share, value in refusal_curve(probabilities, samples.labels).items()},
+        "samples": len(samples),
+    }
+
+
+@dataclass(frozen=True)
+class Trained(StudyJob):
+    """The job of a trained network under some conditions."""
+
+    settings: Settings = field(repr=False)
+    task: str
+    situation: str
+    weights: str = ""
+
+    def run(self):
+        """Return a row for each dose."""
+        task, recognizer = task_of(self.task), load_recognizer(self.task)
+        found = []
+        for level in task.levels:
+            samples = drawn(task, self.situation, level, self.settings.test, self.settings.seed)
+            probabilities, refused = recognizer.probabilities(samples.inputs)
+            answered = ~refused
+            right = probabilities.argmax(axis=1) == samples.labels
+            answers = float(right[answered].mean()) if answered.any() else None
+            found.append(
+                {"task": self.task, "method": "network", "situation": self.situation, "level": level}
+                | measured(probabilities, samples)
+                | {"refused": float(refused.mean()), "accuracy_of_answers": answers}
+            )
+        return pa.Table.from_pylist(found)
+
+
+@dataclass(frozen=True)
+class Baseline(StudyJob):
+    """The job of the baselines of a task."""
+
+    settings: Settings = field(repr=False)
+    task: str
+
+    def run(self):
+        """Return a row for each baseline, situation and dose."""
+        task, settings = task_of(self.task), self.settings
+        learned = pool(task, settings.learned, settings.seed + 1)
+        held_out = pool(task, max(settings.learned // 10, 16), settings.seed + 2)
+        seen = slice(1, 2) if isinstance(task.pipeline, ImagePipeline) else slice(None)  # the power spectrum alone
+
+        def part(samples):
+            return Samples(samples.inputs[:, seen], samples.labels, samples.levels)
+
+        fit = RecognitionFit(
+            "linear", epochs=settings.baseline_epochs, learning_rate=1e-3, augmented=False, seed=settings.seed
+        )
+        net = fit_network(task, part(learned), part(held_out), fit)
+        temperature = fit_temperature(outputs(net, part(held_out).inputs)[0], held_out.labels)
+        found = []
+        for situation in situations(task):
+            for level in task.levels:
+                samples = drawn(task, situation, level, settings.test, settings.seed)
+                about = {"task": self.task, "situation": situation, "level": level}
+                logits = outputs(net, part(samples).inputs)[0]
+                found.append(
+                    about | {"method": "logistic regression"} | measured(softmax(logits, temperature), samples)
+                )
+                right = nearest_labels(learned, samples.inputs) == samples.labels
+                found.append(
+                    about | {"method": "nearest pattern", "accuracy": float(right.mean()), "samples": len(samples)}
+                )
+        return pa.Table.from_pylist(found)
+
+
+@dataclass(frozen=True)
+class Fold(StudyJob):
+    """The job of one fold of one network."""
+
+    settings: Settings = field(repr=False)
+    task: str
+    network: str
+    fold: int
+
+    def run(self):
+        """Return the accuracy."""
+        task, settings = task_of(self.task), self.settings
+        samples = pool(task, settings.crossed, settings.seed + 3)
+        fit = RecognitionFit(self.network, epochs=settings.crossed_epochs, seed=settings.seed)
+        accuracy = cross_validated(task, samples, fit, settings.folds, self.fold)
+        return pa.table({"task": [self.task], "network": [self.network], "fold": [self.fold], "accuracy": [accuracy]})
+
+
+def trained_tasks(tasks):
+    """Return the SHA-256 of the weights of tasks that have some."""
+    from matgym.characterization.recognition.learned import STORE
+
+    found = {}
+    for name in tasks:
+        try:
+            found[name] = STORE.load_card(name).sha256
+        except WeightsError:
+            print(f"{name} has no trained network: run python -m scripts.studies.characterization.train {name}")
+    return found
+
+
+def main():
+    study = Study.from_command_line("characterization", __doc__, Settings(), QUICK)
+    settings = study.settings
+    for name in settings.tasks:  # drawn once, before the jobs that read them
+        task = task_of(name)
+        counts = (settings.learned, max(settings.learned // 10, 16), settings.crossed)
+        for number, count in enumerate(counts, start=1):
+            folder = common.OUTPUT / "runs" / "characterization-pools"
+            draw_pool(task, count, settings.seed + number, folder, workers=study.workers)
+    trained = trained_tasks(settings.tasks)
+    jobs = [
+        Trained(settings, name, situation, digest[:8])
+        for name, digest in trained.items()
+        for situation in situations(task_of(name))
+    ]
+    rows = study.rows(jobs) if jobs else []
+    rows += study.rows([Baseline(settings, name) for name in settings.tasks])
+    columns = ("task", "method", "situation", "level", "accuracy", "top_3", "calibration_error", "refused_0.5")
+    print_markdown(columns, [[row.get(name) for name in columns] for row in rows])
+    folds = study.rows(
+        [
+            Fold(settings, name, network, fold)
+            for name in settings.tasks
+            for network in NETWORKS
+            for fold in range(settings.folds)
+        ]
+    )
+    crossed = []
+    for name in settings.tasks:
+        for network in NETWORKS:
+            values = [row["accuracy"] for row in folds if (row["task"], row["network"]) == (name, network)]
+            spread = float(np.std(values, ddof=1))
+            crossed.append({"task": name, "network": network, "accuracy": float(np.mean(values)), "spread": spread})
+    print_markdown(("task", "network", "accuracy", "spread"), [list(row.values()) for row in crossed])
+    facts = {name: TASKS[name].facts() | {"level": TASKS[name].level_name} for name in settings.tasks}
+    study.write({"tasks": facts, "weights": trained, "accuracy": rows, "cross_validation": crossed, "folds": folds})
+
+
+if __name__ == "__main__":
+    main()

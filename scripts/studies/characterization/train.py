@@ -1,0 +1,74 @@
+"""Train the network of a task of recognition, calibrate it, and store it with a card.
+
+    python -m scripts.studies.characterization.train chirality-diffraction
+
+draws samples, trains and measures, and writes TASK.safetensors and TASK.json into
+matgym/characterization/recognition/weights. It takes up to an hour on two cores; an interrupted call continues. The
+tasks are chirality-diffraction, chirality-hrtem and crystal-system. With `--quick` the settings are small, and the
+weights go to runs/quick.
+"""
+
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from matgym.characterization.recognition.fitting import RecognitionConfig, RecognitionFit, train_recognizer
+from matgym.characterization.recognition.learned import STORE
+from matgym.characterization.recognition.registry import CHUNK, TASKS
+from matgym.cli.console import progress
+from scripts.studies import common
+
+CONFIGS = {
+    "chirality-diffraction": RecognitionConfig("chirality-diffraction", samples=40_000, fit=RecognitionFit(epochs=25)),
+    "chirality-hrtem": RecognitionConfig("chirality-hrtem", samples=40_000, fit=RecognitionFit(epochs=20)),
+    "crystal-system": RecognitionConfig(
+        "crystal-system", samples=100_000, fit=RecognitionFit(settings={"width": 24}, epochs=30)
+    ),
+}
+"""Settings of the trainings, chosen for an hour on two cores."""
+
+
+def quick(config):
+    """Return small settings: a training of seconds that learns hardly anything."""
+    fit = replace(config.fit, settings={"width": 4, "blocks": 1, "hidden": (16,)}, epochs=1)
+    return replace(config, samples=64, validation=32, test=32, fit=fit)
+
+
+def main(arguments=None):
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("--quick", action="store_true", help="small settings; weights go to runs/quick")
+    parser.add_argument("--workers", type=int, default=2, help="processes that draw samples, and threads of torch")
+    parser.add_argument("--output", type=Path, help="another .safetensors file")
+    parser.add_argument("--force", action="store_true", help="replace weights that exist")
+    given = parser.parse_args(arguments)
+    config = quick(CONFIGS[given.task]) if given.quick else CONFIGS[given.task]
+    folder = common.OUTPUT / "runs" / "quick" / "weights" if given.quick else STORE.shipped
+    output = given.output or folder / f"{given.task}.safetensors"
+    torch.set_num_threads(given.workers)
+    finished = {}
+    counts = {"training": config.samples, "validation": config.validation, "test": config.test, "unseen": config.test}
+    with progress() as show:
+
+        def on_chunk(pool, _job, _before):
+            finished[pool] = finished.get(pool, 0) + 1
+            show(f"{pool} samples", finished[pool], -(-counts[pool] // CHUNK))
+
+        card = train_recognizer(
+            config,
+            output,
+            command=f"python -m scripts.studies.characterization.train {given.task}",
+            force=given.force or given.quick,
+            workers=given.workers,
+            on_chunk=on_chunk,
+            on_epoch=lambda epoch: show("epochs", epoch.number, config.fit.epochs, epoch.note),
+        )
+    print(output)
+    for situation, metrics in card.metrics.items():
+        print(situation, ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
+
+
+if __name__ == "__main__":
+    main()

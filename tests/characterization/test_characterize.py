@@ -1,0 +1,118 @@
+"""`characterize`, in Python and on the command line, with a network that is a matched filter of six tubes."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from matgym.characterization import Detector, Exposure, Micrograph, Poses, characterize, tube_patterns
+from matgym.characterization.preprocessing import DiffractionPipeline
+from matgym.characterization.recognition.learned import Calibration, Recognizer, save_recognizer
+from matgym.characterization.recognition.networks import make_network
+from matgym.characterization.recognition.registry import task_of
+from matgym.cli import app
+from matgym.errors import ConfigurationError, FormatError, RefusalError, WeightsError
+
+NAMES = ("(10,5)", "(9,9)", "(13,0)", "(8,7)", "(12,3)", "(15,6)")
+PIPELINE = DiffractionPipeline(pixel_per_nm=0.22, pixels=76)
+TASK = task_of("chirality-diffraction")
+
+
+def filter_of(names, threshold):
+    """Return a network whose logits are the cosines between an input and simulations of its classes."""
+    templates = np.stack([TASK.simulated(name, PIPELINE).ravel() for name in names])
+    net = make_network("linear", {}, PIPELINE.shape, len(names)).eval()
+    with torch.no_grad():
+        net.last.weight.copy_(torch.from_numpy(templates / np.linalg.norm(templates, axis=1, keepdims=True)))
+        net.last.bias.zero_()
+    size = templates.shape[1]
+    anywhere = {"centre": np.zeros(size), "whitening": np.zeros((size, size)), "threshold": np.ones(1)}
+    return Recognizer(net, names, PIPELINE, Calibration(1.0, threshold, anywhere))
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    for name, threshold in (("sure", 0.0), ("unsure", 1.0)):
+        facts = {"task": TASK.name, "network": "linear", "settings": {}}
+        save_recognizer(filter_of(NAMES, threshold), folder / f"{name}.safetensors", **facts)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Files of noisy patterns of turned tubes; the scale is in the file, 1/nm."""
+    folder = tmp_path_factory.mktemp("files")
+    detector = Detector(pixels=116, pixel_per_angstrom=0.0165, beam_stop_per_angstrom=0.09)
+    pairs = [tuple(map(int, name[1:-1].split(","))) for name in NAMES]
+    poses = Poses.of(len(pairs), turn_deg=[0.0, 30.0, -60.0, 100.0, 77.0, -5.0], tilt_deg=4.0)
+    expected = tube_patterns(pairs, poses, detector=detector, exposure=Exposure(3e3, 30.0, 0.3))
+    for name, counts in zip(NAMES, detector.expose(expected, np.random.default_rng(0)), strict=True):
+        scale = 1.0 / 0.165
+        tifffile.imwrite(
+            folder / f"{name}.tif", counts.astype(np.uint16), imagej=True, resolution=(scale, scale),
+            metadata={"unit": "1/nm"},
+        )  # fmt: skip
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_is_recognised(files, models, name):
+    found = characterize(files / f"{name}.tif", model=models / "sure.safetensors")
+    assert found.answer.best[0][0] == name
+    assert found.answer.refusal == ""
+    assert found.prepared.shape == found.simulated.shape == PIPELINE.shape
+    assert np.corrcoef(found.prepared.ravel(), found.simulated.ravel())[0, 1] > 0.7
+    assert found.as_dict()["file"]["scale"] == "ImageJ"
+
+
+def test_the_command_prints_the_answer_and_draws_it(files, models, tmp_path):
+    picture, model = tmp_path / "a.png", str(models / "sure.safetensors")
+    arguments = ["characterize", str(files / "(9,9).tif"), "--model", model, "--best", "2"]
+    done = CliRunner().invoke(app, [*arguments, "--output", str(picture), "--json"], catch_exceptions=False)
+    found = json.loads(done.stdout)
+    assert found["answer"] == "(9,9)"
+    assert found["best"][0]["class"] == "(9,9)"
+    assert len(found["best"]) == 2
+    assert Image.open(picture).size[0] > 500
+    text = CliRunner().invoke(app, arguments, catch_exceptions=False).stdout
+    assert "Answer: (9,9)" in text
+    with pytest.raises(FormatError, match="exists: name another file"):
+        CliRunner().invoke(app, [*arguments, "--output", str(picture)], catch_exceptions=False)
+
+
+def test_an_unsure_network_gives_no_answer(files, models):
+    arguments = ["characterize", str(files / "(9,9).tif"), "--model", str(models / "unsure.safetensors")]
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert "No answer: no class is probable enough" in done.stdout
+    found = json.loads(CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False).stdout)
+    assert found["answer"] is None
+    assert len(found["best"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"what": "colour"}, ConfigurationError, "what='colour' is unknown: give 'chirality' or 'crystal'"),
+        ({"wavelength_angstrom": 1.54}, ConfigurationError, "wavelength_angstrom=1.54 has no effect for what='chir"),
+        ({"what": "crystal", "pixel_nm": 1.0}, ConfigurationError, "pixel_nm=1.0 has no effect for what='crystal'"),
+        ({"what": "crystal"}, FormatError, "is no powder pattern"),
+        ({"pixel_per_nm": 2.0}, RefusalError, "a pixel of 2 1/nm is too wide"),
+        ({"pixel_nm": 0.03}, RefusalError, "an image of a specimen was given"),
+        ({"model": "nowhere.safetensors"}, WeightsError, "there are no weights 'nowhere.safetensors'"),
+    ],
+)
+def test_questions_without_an_answer_are_refused(files, models, options, error, message):
+    with pytest.raises(error, match=message):
+        characterize(files / "(9,9).tif", **{"model": models / "sure.safetensors", **options})
+
+
+def test_a_measurement_in_memory_has_its_own_scale(models):
+    pattern = np.random.default_rng(0).poisson(5.0, (120, 120)).astype(float)
+    with pytest.raises(ConfigurationError, match="pixel_nm=1 has no effect for a measurement in memory"):
+        characterize(Micrograph(pattern, 0.165, "diffraction"), pixel_nm=1, model=models / "sure.safetensors")
+    assert characterize(Micrograph(pattern, 0.165, "diffraction"), model=models / "sure.safetensors").answer.best

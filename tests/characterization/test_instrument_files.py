@@ -1,0 +1,277 @@
+"""Files of instruments: what is read from files of the libraries' own writers, and thirty files that are refused."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from matgym.characterization.files import read_micrograph, read_pattern, read_spectrum
+from matgym.errors import ConfigurationError, FormatError, MissingExtraError
+
+PIXELS = np.random.default_rng(0).poisson(20.0, (24, 32)).astype(np.uint16)
+ANGLES = np.linspace(10.0, 80.0, 141)
+COUNTS = np.random.default_rng(1).poisson(50.0, 141).astype(float)
+
+
+# ---- good files
+
+
+@pytest.mark.parametrize(
+    ("unit", "per_unit", "kind", "size"),
+    [("nm", 20.0, "image", 0.05), ("um", 2e4, "image", 0.05), ("1/nm", 4.0, "diffraction", 0.25),
+     ("Å", 5.0, "image", 0.02), ("1/Å", 4.0, "diffraction", 2.5)],
+)  # fmt: skip
+def test_the_scale_of_imagej_is_read(tmp_path, unit, per_unit, kind, size):
+    file = tmp_path / "a.tif"
+    written = unit.encode("ascii", "backslashreplace").decode()  # as ImageJ writes other letters
+    tifffile.imwrite(file, PIXELS, imagej=True, resolution=(per_unit, per_unit), metadata={"unit": written})
+    read = read_micrograph(file)
+    assert (read.kind, read.source.scale) == (kind, "ImageJ")
+    assert read.pixel_size == pytest.approx(size, rel=1e-6)
+    assert np.array_equal(read.pixels, PIXELS)
+
+
+def test_the_scale_of_ome_is_read(tmp_path):
+    file = tmp_path / "a.ome.tif"
+    size = {"PhysicalSizeX": 0.4, "PhysicalSizeXUnit": "Å", "PhysicalSizeY": 0.4, "PhysicalSizeYUnit": "Å"}
+    tifffile.imwrite(file, PIXELS, ome=True, metadata={"axes": "YX", **size})
+    read = read_micrograph(file)
+    assert read.pixel_size == pytest.approx(0.04)
+    assert (read.kind, read.source.scale) == ("image", "OME")
+
+
+def test_mrc_is_read(tmp_path):
+    mrcfile = pytest.importorskip("mrcfile")
+    with mrcfile.new(tmp_path / "a.mrc") as file:
+        file.set_data(PIXELS)
+        file.voxel_size = 0.8
+    read = read_micrograph(tmp_path / "a.mrc")
+    assert read.pixel_size == pytest.approx(0.08)
+    assert np.array_equal(read.pixels, PIXELS)
+
+
+def test_emd_is_read(tmp_path):
+    emd = pytest.importorskip("ncempy.io.emd")
+    dims = [(np.arange(size) * 0.02, name, "[n_m]") for size, name in zip(PIXELS.shape, "yx", strict=True)]
+    with emd.fileEMD(tmp_path / "a.emd", readonly=False) as file:
+        file.put_emdgroup("image", PIXELS, dims)
+    read = read_micrograph(tmp_path / "a.emd")
+    assert read.pixel_size == pytest.approx(0.02)
+    assert np.array_equal(read.pixels, PIXELS)
+
+
+def ser_file(path, pixels, size_m):
+    """Write a TIA series with one image, by the description of C. Boothroyd (2.1: 'ES Vision')."""
+    height, width = pixels.shape
+    calibration = struct.pack("<ddi", 0.0, size_m, 0) * 2
+    element = calibration + struct.pack("<hii", 2, width, height) + pixels[::-1].astype("<u2").tobytes()
+    head = struct.pack("<hhhiiiii", 0x4949, 0x0197, 0x0210, 0x4122, 0x4152, 1, 1, 0)
+    dimension = struct.pack("<iddii", 1, 0.0, 1.0, 0, 0) + struct.pack("<i", 0)
+    start = len(head) + 4 + len(dimension)
+    head = struct.pack("<hhhiiiii", 0x4949, 0x0197, 0x0210, 0x4122, 0x4152, 1, 1, start) + struct.pack("<i", 1)
+    offsets = struct.pack("<q", start + 16) + struct.pack("<q", start + 16 + len(element))
+    path.write_bytes(head + dimension + offsets + element + struct.pack("<hhi", 0x4152, 0, 0))
+
+
+def test_ser_is_read(tmp_path):
+    pytest.importorskip("ncempy")
+    ser_file(tmp_path / "a.ser", PIXELS, 5e-11)
+    read = read_micrograph(tmp_path / "a.ser")
+    assert read.pixel_size == pytest.approx(0.05)
+    assert sorted(read.pixels.ravel()) == sorted(PIXELS.ravel())
+
+
+def test_a_png_has_the_size_of_its_argument(tmp_path):
+    Image.fromarray(PIXELS.astype(np.uint8)).save(tmp_path / "a.png")
+    assert read_micrograph(tmp_path / "a.png", pixel_nm=0.03).kind == "image"
+    read = read_micrograph(tmp_path / "a.png", pixel_per_nm=0.2)
+    assert (read.kind, read.pixel_size, read.source.scale) == ("diffraction", 0.2, "argument")
+    assert np.array_equal(read.pixels, PIXELS)
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "head"),
+    [("a.xy", "{} {}", "# 2theta counts"), ("a.xye", "{} {} 1.0", ""), ("a.csv", "{},{}", "angle,intensity"),
+     ("b.csv", "{};{}", "Winkel;Zahl"), ("a.txt", "{}\t{}", "! made here")],
+)  # fmt: skip
+def test_columns_are_read(tmp_path, name, line, head):
+    rows = [line.format(x, y) for x, y in zip(ANGLES, COUNTS, strict=True)]
+    rows = [row.replace(".", ",") for row in rows] if ";" in line else rows
+    (tmp_path / name).write_text("\n".join([head, *rows]), encoding="utf-8")
+    read = read_pattern(tmp_path / name, wavelength_angstrom=1.54)
+    assert np.allclose(read.two_theta_deg, ANGLES)
+    assert np.array_equal(read.counts, COUNTS)
+    assert len(read.source.sha256) == 64
+
+
+XRDML = """<?xml version="1.0" encoding="UTF-8"?>
+<xrdMeasurements xmlns="http://www.xrdml.com/XRDMeasurement/1.5"><xrdMeasurement>
+<usedWavelength><kAlpha1 unit="Angstrom">1.5405980</kAlpha1></usedWavelength>
+<scan><dataPoints><positions axis="Omega" unit="deg"><startPosition>5</startPosition></positions>
+<positions axis="2Theta" unit="{unit}"><startPosition>10</startPosition><endPosition>80</endPosition></positions>
+<intensities unit="counts">{counts}</intensities></dataPoints></scan>{more}</xrdMeasurement></xrdMeasurements>"""
+
+
+def xrdml(unit="deg", counts=COUNTS, more=""):
+    return XRDML.format(unit=unit, counts=" ".join(map(str, counts)), more=more)
+
+
+def test_xrdml_is_read(tmp_path):
+    (tmp_path / "a.xrdml").write_text(xrdml())
+    read = read_pattern(tmp_path / "a.xrdml")
+    assert read.wavelength_angstrom == 1.540598
+    assert np.allclose(read.two_theta_deg, ANGLES)
+    assert np.array_equal(read.counts, COUNTS)
+
+
+@pytest.mark.parametrize(
+    ("head", "unit"),
+    [("# Raman shift (cm-1)\tcounts", "1/cm"), ("Wavelength (nm),Absorbance", "nm"), ("Energy (eV),I", "eV")],
+)
+def test_the_unit_of_a_spectrum_is_read(tmp_path, head, unit):
+    (tmp_path / "a.txt").write_text("\n".join([head, *(f"{x} {y}" for x, y in zip(ANGLES, COUNTS, strict=True))]))
+    assert read_spectrum(tmp_path / "a.txt").unit == unit
+
+
+# ---- bad files: the file, the call, and what the sentence says
+
+
+def tiff(file, pixels, **options):
+    tifffile.imwrite(file, pixels, **options)
+
+
+def scaled(file, pixels, unit="nm", across=20.0, down=20.0):
+    tiff(file, pixels, imagej=True, resolution=(across, down), metadata={"unit": unit})
+
+
+def cut(write, file, *arguments, **options):
+    write(file, *arguments, **options)
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def rows(file, pairs, head=""):
+    file.write_text("\n".join([head, *(" ".join(map(str, pair)) for pair in pairs)]))
+
+
+def pairs(x=ANGLES, y=COUNTS):
+    return list(zip(x, y, strict=True))
+
+
+def huge_png(file):
+    """Write the header of a PNG of 10^10 pixels, whose pixels would take 10 GB."""
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk)))
+
+
+IMAGES = {
+    "a jpeg": ("a.jpg", lambda f: f.write_bytes(b"x"), {}, "is no image that matgym reads: give a file of"),
+    "a folder": ("a.tif", lambda f: f.mkdir(), {}, "is a folder or a device"),
+    "no bytes": ("a.tif", lambda f: f.write_bytes(b""), {}, "is empty: it has 0 bytes"),
+    "text": ("a.tif", lambda f: f.write_text("no image"), {}, "is damaged or no .tif file"),
+    "half a tiff": ("a.tif", lambda f: cut(scaled, f, PIXELS), {}, "is damaged or no .tif file"),
+    "no scale": ("a.tif", lambda f: tiff(f, PIXELS), {}, "has no scale: give pixel_nm"),
+    "a printer's scale": ("a.tif", lambda f: tiff(f, PIXELS, resolution=(72, 72)), {}, "has no scale"),
+    "a unit of pixels": ("a.tif", lambda f: scaled(f, PIXELS, "pixel"), {}, "a scale in 'pixel', which is no length"),
+    "a scale in volts": ("a.tif", lambda f: scaled(f, PIXELS, "V"), {}, "a scale in 'V', which is no length"),
+    "oblong pixels": ("a.tif", lambda f: scaled(f, PIXELS, down=10.0), {}, "resample it to square pixels"),
+    "one value": ("a.tif", lambda f: scaled(f, 0 * PIXELS), {}, "is empty: all its pixels are 0"),
+    "NaN": ("a.tif", lambda f: scaled(f, np.full((20, 20), np.nan, np.float32)), {}, "400 pixels that are not finite"),
+    "too small": ("a.tif", lambda f: scaled(f, PIXELS[:8]), {}, "has 8 x 32 pixels: give 16"),
+    "a stack": ("a.tif", lambda f: scaled(f, np.stack([PIXELS] * 5)), {}, "is a stack of 5 images"),
+    "a huge pixel": ("a.png", lambda f: Image.fromarray(PIXELS.astype("u1")).save(f), {"pixel_nm": 1e5}, "pixel_size="),
+    "two sizes": ("a.png", lambda f: f.write_bytes(b"x"), {"pixel_nm": 1, "pixel_per_nm": 1}, "give one of them"),
+    "colours": ("a.png", lambda f: Image.fromarray(np.stack([PIXELS, 2 * PIXELS, PIXELS], 2).astype("u1")).save(f),
+                {"pixel_nm": 0.1}, "is a colour image"),
+    "a bomb": ("a.png", huge_png, {"pixel_nm": 0.1}, "states 100000 x 100000 pixels: give 8,192 rows"),
+    "a png without size": ("a.png", lambda f: Image.fromarray(PIXELS.astype("u1")).save(f), {}, "has no scale"),
+    "half a png": ("a.png", lambda f: cut(lambda g: Image.fromarray(PIXELS.astype("u1")).save(g), f),
+                   {"pixel_nm": 0.1}, "is damaged or no .png file"),
+}  # fmt: skip
+
+OPTIONAL = {
+    "half an mrc": ("mrcfile", "a.mrc", b"\x20\0\0\0\x18\0\0\0\x01\0\0\0" + bytes(500), "is damaged or no .mrc file"),
+    "a huge mrc": ("mrcfile", "a.mrc", struct.pack("<iii", 10**6, 10**6, 1) + bytes(1012), "states 1 x 1000000"),
+    "zeros as dm3": ("ncempy", "a.dm3", bytes(4096), "is damaged or no .dm3 file"),
+    "text as emd": ("ncempy", "a.emd", b"text", "is damaged or no .emd file"),
+    "zeros as ser": ("ncempy", "a.ser", bytes(64), "is damaged or no .ser file"),
+}
+
+PATTERNS = {
+    "an image": ("a.png", lambda f: f.write_bytes(b"x"), "is no powder pattern: give a file of"),
+    "no text": ("a.xy", lambda f: f.write_text(" \n"), "is empty: it has no text"),
+    "words": ("a.xy", lambda f: f.write_text("two theta\ncounts"), "has no rows of numbers"),
+    "decreasing": ("a.xy", lambda f: rows(f, pairs(ANGLES[::-1])), "do not increase, 80 before 79.5: sort the rows"),
+    "NaN": ("a.xy", lambda f: rows(f, pairs(y=np.append(COUNTS[:-1], np.nan))), "all numbers must be finite"),
+    "negative": ("a.xy", lambda f: rows(f, pairs(y=COUNTS - 60.0)), "has a negative intensity"),
+    "four columns": ("a.xy", lambda f: rows(f, [(1, 2, 3, 4)] * 20), "has 4 numbers in line 2: give 2 or 3"),
+    "cut line": ("a.xy", lambda f: rows(f, [*pairs(), (81.0,)]), "has 1 numbers in line 143: give 2, as before"),
+    "few points": ("a.xy", lambda f: rows(f, pairs()[:5]), "has 5 points: give 16"),
+    "spacings": ("a.xy", lambda f: rows(f, pairs(ANGLES * 10.0)), "angles 2θ must lie between 0 and 180"),
+    "flat": ("a.xy", lambda f: rows(f, pairs(y=COUNTS * 0.0)), "is empty: all its intensities are 0"),
+    "binary": ("a.xy", lambda f: f.write_bytes(b"\xff\xfa\x00"), "is not UTF-8 text"),
+    "half an xrdml": ("a.xrdml", lambda f: f.write_text(xrdml()[:500]), "is damaged or no XRDML"),
+    "two scans": ("a.xrdml", lambda f: f.write_text(xrdml(more="<scan/>")), "has 2 scans: give a file with one"),
+    "radians": ("a.xrdml", lambda f: f.write_text(xrdml("rad")), "has angles in 'rad': give degrees"),
+    "entities": ("a.xrdml", lambda f: f.write_text('<!DOCTYPE x [<!ENTITY a "b">]>' + xrdml()), "a document type"),
+    "words as counts": ("a.xrdml", lambda f: f.write_text(xrdml(counts=["many"])), "something else than numbers"),
+}
+
+SPECTRA = {
+    "no unit": (lambda f: rows(f, pairs()), {}, "states no unit of its first column: a spectrum has"),
+    "terahertz": (lambda f: rows(f, pairs(), "Frequency (THz)"), {}, "states 'THz': a spectrum has 1/cm, nm or eV"),
+    "another unit": (lambda f: rows(f, pairs(), "x (nm)"), {"unit": "eV"}, "states 'nm', and unit='eV' was given"),
+    "an unknown unit": (lambda f: rows(f, pairs()), {"unit": "THz"}, "is unknown: give '1/cm', 'nm' or 'eV'"),
+    "zero energy": (lambda f: rows(f, pairs(ANGLES - 10.0)), {"unit": "eV"}, "begins at 0 eV: give positive"),
+    "decreasing": (lambda f: rows(f, pairs(ANGLES[::-1])), {"unit": "nm"}, "sort the rows"),
+}
+
+
+def refused(call, message):
+    with pytest.raises((FormatError, ConfigurationError), match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(("name", "write", "options", "message"), IMAGES.values(), ids=IMAGES)
+def test_bad_images_are_refused(tmp_path, name, write, options, message):
+    write(tmp_path / name)
+    refused(lambda: read_micrograph(tmp_path / name, **options), message)
+
+
+@pytest.mark.parametrize(("library", "name", "content", "message"), OPTIONAL.values(), ids=OPTIONAL)
+def test_bad_files_of_optional_libraries_are_refused(tmp_path, library, name, content, message):
+    pytest.importorskip(library)
+    (tmp_path / name).write_bytes(content)
+    refused(lambda: read_micrograph(tmp_path / name), message)
+
+
+@pytest.mark.parametrize(("name", "write", "message"), PATTERNS.values(), ids=PATTERNS)
+def test_bad_patterns_are_refused(tmp_path, name, write, message):
+    write(tmp_path / name)
+    refused(lambda: read_pattern(tmp_path / name, wavelength_angstrom=1.54), message)
+
+
+def test_text_without_a_wavelength_is_refused(tmp_path):
+    rows(tmp_path / "a.xy", pairs())
+    refused(lambda: read_pattern(tmp_path / "a.xy"), "states no wavelength: give wavelength_angstrom")
+
+
+@pytest.mark.parametrize(("write", "options", "message"), SPECTRA.values(), ids=SPECTRA)
+def test_bad_spectra_are_refused(tmp_path, write, options, message):
+    write(tmp_path / "a.txt")
+    refused(lambda: read_spectrum(tmp_path / "a.txt", **options), message)
+
+
+@pytest.mark.parametrize(
+    ("library", "module", "name"),
+    [("tifffile", "tifffile", "a.tif"), ("mrcfile", "mrcfile.mrcinterpreter", "a.mrc"), ("ncempy", "ncempy", "a.dm3")],
+)
+def test_a_missing_library_is_named_with_its_command(tmp_path, monkeypatch, library, module, name):
+    monkeypatch.setitem(__import__("sys").modules, module, None)
+    (tmp_path / name).write_bytes(bytes(1100))
+    with pytest.raises(MissingExtraError, match=rf"{library} is not installed.* pip install 'matgym\[instruments\]'"):
+        read_micrograph(tmp_path / name)
