@@ -2,8 +2,8 @@
 
 The test is on pymatgen's AFLOW prototypes, structure types that no training sees. Conditions of measurements, of
 training and of the test, were chosen before any training. How crystals are drawn, and the augmentation, were changed
-once, after a pilot with 3,072 patterns that had 28 % on crystals as drawn for training and 23 % at unseen conditions; no
-trained network had seen the prototypes by then.
+once, after a pilot with 3,072 patterns that had 28 % on crystals as drawn for training and 23 % at unseen conditions;
+no trained network had seen the prototypes by then.
 """
 
 from collections.abc import Iterator
