@@ -67,7 +67,7 @@ class DemoResult(ValueObject):
         training: number of designs that were scored during the training.
         curve: (updates, 2) number of designs scored so far, and mean reward of recent designs.
         comparison: all methods at equal queries per target.
-        whole_budget: searches whose queries also include the training designs of the policy.
+        whole_budget: a search whose queries also include the training designs of the policy.
         initial_ev: (T,) gaps by the oracle of one initial design for each target, as drawn.
         winners: verification of the valid designs of the policy (first seed).
         winners_gap_ev: exploitation gap of these designs.
@@ -164,11 +164,11 @@ def run_demo(
         seeds=settings.seeds, initial_designs=generator,
         on_turn=counted("designing at equal queries", 4 * settings.seeds * settings.queries),
     )  # fmt: skip
-    # Repeat the searches with the training designs of the policy added to their queries.
+    # Repeat the search with the training designs of the policy added to its queries.
     share = settings.queries + spent // settings.targets
     whole_budget = run(
-        ["random", "annealing"], task, targets=settings.targets, queries=share, seeds=1,
-        on_turn=counted("searching at equal totals", 2 * share), initial_designs=generator,
+        ["annealing"], task, targets=settings.targets, queries=share, seeds=1,
+        on_turn=counted("searching at equal totals", share), initial_designs=generator,
     )  # fmt: skip
     seconds["designing"] = time.perf_counter() - start
 

@@ -126,8 +126,8 @@ def in_plain_words(result: DemoResult) -> list[str]:
             f"random designs that were scored once for all targets, it is {errors[LOOK_UP]:.0f} meV: {verdict}."
         ),
         (
-            f"The training used {result.training:,} scored designs. If the searches have these designs as well "
-            f"({given} per target), their mean errors are: {totals}."
+            f"The training used {result.training:,} scored designs. If a search has these designs as well "
+            f"({given} per target), its mean error is: {totals}."
         ),
         (
             f"The mean absolute error of the surrogate is {1000 * result.winners.mae:.0f} meV on the policy's designs "
