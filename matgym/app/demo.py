@@ -44,7 +44,7 @@ class DemoSettings:
     """
 
     algorithm: str = "MaskablePPO"
-    training_designs: int = 40_000
+    training_designs: int = 20_000
     targets: int = 40
     queries: int = 16
     seeds: int = 3

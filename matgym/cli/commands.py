@@ -22,7 +22,7 @@ def demo(
     output: Annotated[Path, typer.Option(help="Folder for the report, the table and the structures.")] = Path("demo"),
     training_designs: Annotated[
         int, typer.Option(min=1, max=MAX_COUNT, help="Designs evaluated in training.")
-    ] = 40_000,
+    ] = 20_000,
     targets: Annotated[
         int, typer.Option(min=1, max=10_000, help="Number of target gaps that are not in the training.")
     ] = 40,
