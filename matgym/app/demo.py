@@ -45,7 +45,7 @@ class DemoSettings:
 
     algorithm: str = "MaskablePPO"
     training_designs: int = 20_000
-    targets: int = 40
+    targets: int = 20
     queries: int = 16
     seeds: int = 3
     verified: int = 100

@@ -25,7 +25,7 @@ def demo(
     ] = 20_000,
     targets: Annotated[
         int, typer.Option(min=1, max=10_000, help="Number of target gaps that are not in the training.")
-    ] = 40,
+    ] = 20,
     queries: Annotated[int, typer.Option(min=1, max=10_000, help="Designs evaluated per target and method.")] = 16,
     seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT, help="Random seed of the training.")] = 0,
     force: Force = False,
