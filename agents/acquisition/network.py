@@ -6,7 +6,10 @@ et al., ICLR 2020, arXiv:1904.02642).
 
 from typing import Final
 
-from torch import Tensor, nn
+from torch import Tensor
+from typing_extensions import override
+
+from matgym.agents.choosing.network import ChoiceNetwork
 
 FEATURES: Final = (
     "improvement", "mean", "sd", "likely", "distance",  # of a candidate
@@ -32,26 +35,17 @@ SHARPNESS: Final = 4.0
 """Weight of the logarithm of the expected improvement in an untrained network, which chooses by it alone."""
 
 
-class AcquisitionNetwork(nn.Module):
-    """A perceptron whose output is added to `SHARPNESS` times the logarithm of the expected improvement.
+class AcquisitionNetwork(ChoiceNetwork):
+    """A network whose logit is added to `SHARPNESS` times the logarithm of the expected improvement.
 
-    An untrained network adds 0, so that its most likely choice is the largest expected improvement.
-
-    Args:
-        hidden: width of its two hidden layers.
+    The most likely choice of an untrained one is the largest expected improvement.
     """
 
-    def __init__(self, hidden: int = 16) -> None:
-        super().__init__()
-        self.hidden = hidden
-        last = nn.Linear(hidden, 1)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-        self.body = nn.Sequential(
-            nn.Linear(len(FEATURES), hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh(), last
-        )
+    features = FEATURES
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return (...) logits of (..., 8) features."""
-        logits: Tensor = SHARPNESS * features[..., 0] + self.body(features)[..., 0]
-        return logits
+    def __init__(self, hidden: int = 16) -> None:
+        super().__init__(hidden)
+
+    @override
+    def forward(self, known: Tensor) -> Tensor:
+        return SHARPNESS * known[..., 0] + super().forward(known)

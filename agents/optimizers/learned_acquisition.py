@@ -8,7 +8,7 @@ import torch
 from typing_extensions import override
 
 from matgym.agents.acquisition.network import CANDIDATES, FEATURES, LEAST, AcquisitionNetwork
-from matgym.agents.acquisition.store import SHIPPED, load_acquisition
+from matgym.agents.acquisition.store import SHIPPED, STORE
 from matgym.agents.optimizers.pair_model import PairModel
 from matgym.agents.problem import Problem
 from matgym.tasks import Designs
@@ -38,7 +38,9 @@ class LearnedAcquisition(PairModel):
         explores: bool = False,
     ) -> None:
         super().__init__(problem, budget, rng)
-        self.network = acquisition if isinstance(acquisition, AcquisitionNetwork) else load_acquisition(acquisition)
+        if not isinstance(acquisition, AcquisitionNetwork):
+            acquisition = STORE.load_network(acquisition)
+        self.network = acquisition
         self.explores = explores
         self.choices: list[tuple[FloatArray, int, float]] = []
         """Features, choice and log-probability of each choice, where it explores."""

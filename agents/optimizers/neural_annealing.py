@@ -10,7 +10,7 @@ from matgym.agents.optimizers.heuristics import COLD, HOT
 from matgym.agents.problem import Problem
 from matgym.agents.proposals.memory_model import Scaling
 from matgym.agents.proposals.network import ProposalNetwork
-from matgym.agents.proposals.store import SHIPPED, load_proposals
+from matgym.agents.proposals.store import SHIPPED, STORE
 from matgym.agents.proposals.walks import Walks
 from matgym.tasks import Designs, Scores
 
@@ -33,7 +33,7 @@ class NeuralAnnealing(Optimizer):
         proposals: ProposalNetwork | Path | str = SHIPPED,
     ) -> None:
         super().__init__(problem, budget, rng)
-        self._network = proposals if isinstance(proposals, ProposalNetwork) else load_proposals(proposals)
+        self._network = proposals if isinstance(proposals, ProposalNetwork) else STORE.load_network(proposals)
         self._walks: Walks | None = None
 
     @override

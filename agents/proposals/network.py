@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from torch import Tensor, nn
+from matgym.agents.choosing.network import ChoiceNetwork
 
 FEATURES: Final = (
     "mean", "improvement", "sd", "known", "step", "changed",  # of a mutant
@@ -23,26 +23,10 @@ FEATURES: Final = (
 - count: natural logarithm of the number of evaluations."""
 
 
-class ProposalNetwork(nn.Module):
-    """A perceptron that gives each mutant a logit.
+class ProposalNetwork(ChoiceNetwork):
+    """The network that chooses proposals; an untrained one proposes each mutant with the same probability."""
 
-    An untrained network gives all mutants the logit 0, so that each is proposed with the same probability.
-
-    Args:
-        hidden: width of its two hidden layers.
-    """
+    features = FEATURES
 
     def __init__(self, hidden: int = 32) -> None:
-        super().__init__()
-        self.hidden = hidden
-        last = nn.Linear(hidden, 1)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-        self.body = nn.Sequential(
-            nn.Linear(len(FEATURES), hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh(), last
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return (...) logits of (..., 11) features."""
-        logits: Tensor = self.body(features)[..., 0]
-        return logits
+        super().__init__(hidden)

@@ -7,7 +7,7 @@ from scipy.stats import norm
 
 from matgym.agents import Problem, check_optimizer
 from matgym.agents.acquisition.network import FEATURES, LEAST, AcquisitionNetwork
-from matgym.agents.acquisition.store import STORE, load_acquisition, save_acquisition
+from matgym.agents.acquisition.store import STORE
 from matgym.agents.acquisition.training import Settings, Training
 from matgym.agents.optimizers.learned_acquisition import LearnedAcquisition
 from matgym.agents.optimizers.pair_model import START, PairModel
@@ -141,10 +141,10 @@ def test_stored_networks_are_the_same(tmp_path):
     network = AcquisitionNetwork(4)
     with torch.no_grad():
         network.body[-1].weight.fill_(0.3)
-    save_acquisition(network, tmp_path / "net.safetensors", evaluations=7, problems=("a",), seed=0)
+    STORE.save_network(network, tmp_path / "net.safetensors", evaluations=7, problems=("a",), seed=0)
     features = torch.rand(3, 16, len(FEATURES))
-    assert torch.equal(load_acquisition(tmp_path / "net.safetensors")(features), network(features))
+    assert torch.equal(STORE.load_network(tmp_path / "net.safetensors")(features), network(features))
     card = (tmp_path / "net.json").read_text(encoding="utf-8")
     (tmp_path / "net.json").write_text(card.replace('"sd"', '"spread"'), encoding="utf-8")
     with pytest.raises(WeightsError, match="its features are improvement, mean, spread"):
-        load_acquisition(tmp_path / "net.safetensors")
+        STORE.load_network(tmp_path / "net.safetensors")

@@ -7,12 +7,13 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, DotProduct
 
 from matgym.agents import Problem, SimulatedAnnealing, check_optimizer
+from matgym.agents.choosing.training import Settings
 from matgym.agents.optimizers.neural_annealing import NeuralAnnealing
 from matgym.agents.optimizers.residual_model import ResidualModel
 from matgym.agents.proposals.memory_model import LENGTH, NOISE, Scaling, predicted
 from matgym.agents.proposals.network import FEATURES, ProposalNetwork
-from matgym.agents.proposals.store import STORE, load_proposals, save_proposals
-from matgym.agents.proposals.training import RANDOM, Settings, Training
+from matgym.agents.proposals.store import STORE
+from matgym.agents.proposals.training import RANDOM, Training
 from matgym.agents.proposals.walks import Walks
 from matgym.errors import ConfigurationError, PropertyError, WeightsError
 from matgym.models import Level, Predictions, Property
@@ -132,9 +133,9 @@ def test_scaled_features_of_random_designs_have_variance_one():
 def test_training_counts_its_evaluations_and_learns_to_propose_what_is_better():
     """Words whose reward grows with the number of ones: a trained network finds more of them than an untrained one."""
     problems = [Problem(task_of((2,) * 24, lambda rows: rows.mean(axis=1)), np.zeros(0)) for _ in range(2)]
-    training = Training(problems, Settings(updates=12, walks=8, budgets=(16,), rate=0.02), (0.01, 0.0005))
+    training = Training(problems, Settings(updates=12, searches=8, budgets=(16,), rate=0.02), (0.01, 0.0005))
     gains = []
-    network = training.run(lambda _, __, gain: gains.append(gain))
+    network = training.run(lambda _, gain: gains.append(gain))
     assert training.evaluations == 12 * 2 * 8 * 16 + 2 * RANDOM
     assert sum(problem.task.ledger.counts.total() for problem in problems) == training.evaluations
 
@@ -175,13 +176,13 @@ def test_stored_networks_are_the_same(tmp_path):
     with torch.no_grad():
         network.body[-1].weight.fill_(0.3)
     facts = {"temperatures": (0.01, 0.0005), "evaluations": 7, "problems": ("a",), "seed": 0}
-    save_proposals(network, tmp_path / "net.safetensors", **facts)
+    STORE.save_network(network, tmp_path / "net.safetensors", **facts)
     features = torch.rand(3, 16, len(FEATURES))
-    assert torch.equal(load_proposals(tmp_path / "net.safetensors")(features), network(features))
+    assert torch.equal(STORE.load_network(tmp_path / "net.safetensors")(features), network(features))
     card = (tmp_path / "net.json").read_text(encoding="utf-8")
     (tmp_path / "net.json").write_text(card.replace('"sd"', '"spread"'), encoding="utf-8")
     with pytest.raises(WeightsError, match="its features are mean, improvement, spread"):
-        load_proposals(tmp_path / "net.safetensors")
+        STORE.load_network(tmp_path / "net.safetensors")
 
 
 # ---- the residual of a surrogate

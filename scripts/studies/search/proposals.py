@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from matgym.agents.choosing.training import Settings as TrainingSettings
 from matgym.agents.optimizers.heuristics import COLD, HOT
 from matgym.agents.problem import Problem
-from matgym.agents.proposals.store import STORE, save_proposals
-from matgym.agents.proposals.training import Settings as Updates
+from matgym.agents.proposals.store import STORE
 from matgym.agents.proposals.training import Training
 from matgym.structures import tube_lattice
 from matgym.tasks import DesignTask, chirality_task, decoration_task, rings_task
@@ -100,25 +100,33 @@ def problems(most):
     }
 
 
-def main():
-    study = Study.from_command_line("proposals", __doc__, Settings(), QUICK)
-    began, rows, named = time.perf_counter(), [], problems(study.settings.most)
-    updates = Updates(updates=study.settings.updates, seed=study.settings.seed)
-    training = Training(tuple(named.values()), updates, (HOT, COLD))
+def trained(study, training, store, name, problems, command, **facts):
+    """Train a network that chooses; write its weights with their card, and the gain of each update."""
+    began, rows = time.perf_counter(), []
 
-    def on_update(update, _, gain):
+    def on_update(update, gain):
         rows.append({"update": update, "gain": gain, "evaluations": training.evaluations})
         print(f"update {update}: gain {gain:.2f}, {training.evaluations:,} evaluations", flush=True)
 
     network = training.run(on_update)
-    folder = study.docs / "weights" if study.quick else STORE.shipped
+    folder = study.docs / "weights" if study.quick else store.shipped
     folder.mkdir(parents=True, exist_ok=True)
-    save_proposals(
-        network, folder / "annealing.safetensors", temperatures=(HOT, COLD), evaluations=training.evaluations,
-        problems=tuple(named), seed=updates.seed, seconds=time.perf_counter() - began,
-        command="python -m scripts.studies.search.proposals",
+    store.save_network(
+        network, folder / f"{name}.safetensors", evaluations=training.evaluations, problems=tuple(problems),
+        seed=training.settings.seed, seconds=time.perf_counter() - began, command=command, **facts,
     )  # fmt: skip
-    study.write({"problems": list(named), "evaluations": training.evaluations, "rows": rows})
+    study.write({"problems": list(problems), "evaluations": training.evaluations, "rows": rows})
+
+
+def main():
+    study = Study.from_command_line("proposals", __doc__, Settings(), QUICK)
+    named = problems(study.settings.most)
+    settings = TrainingSettings(updates=study.settings.updates, seed=study.settings.seed)
+    training = Training(tuple(named.values()), settings, (HOT, COLD))
+    trained(
+        study, training, STORE, "annealing", named, "python -m scripts.studies.search.proposals",
+        temperatures=training.temperatures,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Proximal policy optimization of a network that chooses one of several candidates."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,30 +29,37 @@ class Updates:
     entropy: float = 0.003
 
 
+class Choices(NamedTuple):
+    """N choices of a network among C candidates each.
+
+    Attributes:
+        features: (N, C, F) what it knew of the candidates.
+        chosen: (N,) the candidates that it chose.
+        log_probabilities: (N,) the logarithms of the probabilities with which it did so.
+        advantages: (N,) how much better than expected the consequences were.
+    """
+
+    features: FloatArray
+    chosen: IntArray
+    log_probabilities: FloatArray
+    advantages: FloatArray
+
+
 def learn(
-    network: nn.Module,
-    adam: torch.optim.Optimizer,
-    features: FloatArray,
-    chosen: IntArray,
-    log_probabilities: FloatArray,
-    advantages: FloatArray,
-    updates: Updates,
-    rng: np.random.Generator,
+    network: nn.Module, adam: torch.optim.Optimizer, choices: Choices, updates: Updates, rng: np.random.Generator
 ) -> None:
     """Improve a network by clipped policy gradients.
 
     Args:
         network: gives (k, C) logits of (k, C, F) features.
         adam: its optimizer.
-        features: (N, C, F) what the network knew of C candidates at each of N choices.
-        chosen: (N,) the candidate that it chose.
-        log_probabilities: (N,) the logarithm of the probability with which it did so.
-        advantages: (N,) how much better than expected the consequences were.
+        choices: what it chose.
         updates: how to improve it.
         rng: source of the order of the choices.
     """
-    known, taken = torch.as_tensor(features, dtype=torch.float32), torch.as_tensor(chosen)
-    before, advantage = (torch.as_tensor(each, dtype=torch.float32) for each in (log_probabilities, advantages))
+    known, taken = torch.as_tensor(choices.features, dtype=torch.float32), torch.as_tensor(choices.chosen)
+    before = torch.as_tensor(choices.log_probabilities, dtype=torch.float32)
+    advantage = torch.as_tensor(choices.advantages, dtype=torch.float32)
     for _ in range(updates.epochs):
         order = torch.as_tensor(rng.permutation(len(taken)))
         for part in torch.split(order, updates.batch):
