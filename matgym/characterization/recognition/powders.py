@@ -6,7 +6,6 @@ once, after a pilot with 3,072 patterns that had 28 % on crystals as drawn for t
 no trained network had seen the prototypes by then.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -19,11 +18,11 @@ from matgym.characterization.powder import Diffractometer, Powder, powder_patter
 from matgym.characterization.preprocessing import PatternPipeline
 from matgym.characterization.recognition.random_crystals import SYSTEMS, crystal_system, random_crystal
 from matgym.characterization.recognition.tasks import (
+    GROUP,
     Range,
     RecognitionTask,
     Samples,
     log_uniform,
-    sizes,
     uniform,
 )
 from matgym.errors import MissingExtraError
@@ -31,9 +30,6 @@ from matgym.typing import IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-GROUP: Final = 16
-"""Number of patterns that share an instrument; a choice of ours."""
 
 MARGIN_DEG: Final = 1.5
 """Angles beyond the grid of the network that are measured, degrees: a zero shift leaves it covered."""
@@ -116,12 +112,11 @@ class CrystalSystemFromPowder(RecognitionTask):
         changed = moved * factors.to(inputs.device)
         return changed / changed.amax(dim=2, keepdim=True).clamp_min(1e-6)
 
-    def groups(self, count: int, rng: np.random.Generator, conditions: Any, level: float | None) -> Iterator[Samples]:
-        """Yield groups of patterns of random crystals; see `RecognitionTask.groups`."""
-        for size in sizes(count, GROUP):
-            labels = rng.integers(len(SYSTEMS), size=size)
-            crystals = [random_crystal(rng, label) for label in labels.tolist()]
-            yield self.measured(crystals, labels, rng, conditions, level)
+    def group(self, count: int, rng: np.random.Generator, conditions: Any, level: float | None) -> Samples:
+        """Return patterns of random crystals; see `RecognitionTask.group`."""
+        labels = rng.integers(len(SYSTEMS), size=count)
+        crystals = [random_crystal(rng, label) for label in labels.tolist()]
+        return self.measured(crystals, labels, rng, conditions, level)
 
     def measured(
         self,

@@ -1,9 +1,9 @@
 """What a task of recognition is: classes, a pipeline, and labelled measurements under conditions."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ Range: TypeAlias = tuple[float, float]
 """Lowest and highest value."""
 
 HalfArray: TypeAlias = NDArray[np.float16]
+
+GROUP: Final = 16
+"""Number of measurements that share an instrument; a choice of ours."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +83,8 @@ class RecognitionTask(ABC):
         """Names of the classes."""
 
     @abstractmethod
-    def groups(self, count: int, rng: np.random.Generator, conditions: Any, level: float | None) -> Iterator[Samples]:
-        """Yield groups of samples that share an instrument, `count` in all.
+    def group(self, count: int, rng: np.random.Generator, conditions: Any, level: float | None) -> Samples:
+        """Return samples that share an instrument.
 
         Args:
             count: number of samples.
@@ -106,7 +109,9 @@ class RecognitionTask(ABC):
         """
         if situation not in {"training", "unseen"}:
             raise ConfigurationError(f"situation={situation!r} is unknown: give 'training' or 'unseen'")
-        return Samples.joined(list(self.groups(count, rng, getattr(self, situation), level)))
+        conditions = getattr(self, situation)
+        sizes = [min(GROUP, count - start) for start in range(0, count, GROUP)]
+        return Samples.joined([self.group(size, rng, conditions, level) for size in sizes])
 
     def augmented(self, inputs: "Tensor", rng: np.random.Generator) -> "Tensor":  # noqa: ARG002  # for subclasses
         """Return inputs of training changed at random in what does not change the answer; here, as they are."""
@@ -134,8 +139,3 @@ def uniform(rng: np.random.Generator, bounds: Range) -> float:
 def log_uniform(rng: np.random.Generator, bounds: Range, count: int | None = None) -> Any:
     """Draw numbers whose logarithms are even between bounds."""
     return np.exp(rng.uniform(np.log(bounds[0]), np.log(bounds[1]), count))
-
-
-def sizes(count: int, largest: int) -> list[int]:
-    """Return the sizes of groups of `count` in all, each at most `largest`."""
-    return [min(largest, count - start) for start in range(0, count, largest)]

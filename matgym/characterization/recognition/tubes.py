@@ -7,10 +7,10 @@ unseen ones) doses were raised tenfold, because at 3 electrons/Å² the patterns
 and patterns were turned by their mirror symmetry and stretched in training.
 """
 
-from collections.abc import Iterator
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 
@@ -24,7 +24,6 @@ from matgym.characterization.recognition.tasks import (
     RecognitionTask,
     Samples,
     log_uniform,
-    sizes,
     uniform,
 )
 from matgym.structures import Nanotube
@@ -35,10 +34,6 @@ if TYPE_CHECKING:
 
 DIAMETERS_NM: Final = (0.6, 2.0)
 """Range of the diameters of the tubes that are recognised, nm."""
-
-GROUP: Final = 16
-"""Number of measurements that share an instrument; a choice of ours."""
-
 
 STRETCHES: Final = (0.05, 0.015)
 """Largest logarithm of the stretches of training patterns along and across the axis; a choice of ours."""
@@ -53,6 +48,8 @@ def tube_classes() -> tuple[tuple[int, int], ...]:
 
 
 class _ChiralityTask(RecognitionTask):
+    pipeline: ClassVar[DiffractionPipeline | ImagePipeline]
+
     @property
     def classes(self) -> tuple[str, ...]:
         """The (n, m) as text."""
@@ -61,6 +58,17 @@ class _ChiralityTask(RecognitionTask):
     def pair(self, name: str) -> tuple[int, int]:
         """Return (n, m) of the name of a class."""
         return tube_classes()[self.classes.index(name)]
+
+    @abstractmethod
+    def measured(
+        self, count: int, rng: np.random.Generator, conditions: Any, level: float | None = None
+    ) -> tuple[FloatArray, float, Any, FloatArray]:
+        """Return (B, H, W) measurements of one instrument, the width of a pixel, (B,) labels and (B,) doses."""
+
+    def group(self, count: int, rng: np.random.Generator, conditions: Any, level: float | None) -> Samples:
+        """Return measurements as inputs; see `RecognitionTask.group`."""
+        measured, pixel, labels, doses = self.measured(count, rng, conditions, level)
+        return Samples(self.pipeline.apply(measured, pixel).astype(np.float16), labels, doses)
 
 
 @dataclass(frozen=True)
@@ -113,13 +121,6 @@ class ChiralityFromDiffraction(_ChiralityTask):
         tilt_deg=(12.0, 18.0),
         strain=(0.005, 0.01),
     )
-
-    def groups(self, count: int, rng: np.random.Generator, conditions: Any, level: float | None) -> Iterator[Samples]:
-        """Yield groups of patterns; see `RecognitionTask.groups`."""
-        for size in sizes(count, GROUP):
-            patterns, pixel_per_nm, labels, doses = self.measured(size, rng, conditions, level)
-            inputs = self.pipeline.apply(patterns, pixel_per_nm)
-            yield Samples(inputs.astype(np.float16), labels, doses)
 
     def augmented(self, inputs: "Tensor", rng: np.random.Generator) -> "Tensor":
         """Stretch patterns along and across the axis, as a tilt, a strain or an inexact scale would."""
@@ -233,12 +234,6 @@ class ChiralityFromImages(_ChiralityTask):
         spread_pixels=(0.7, 0.9),
         tilt_deg=(8.0, 12.0),
     )
-
-    def groups(self, count: int, rng: np.random.Generator, conditions: Any, level: float | None) -> Iterator[Samples]:
-        """Yield groups of images; see `RecognitionTask.groups`."""
-        for size in sizes(count, GROUP):
-            images, pixel_nm, labels, doses = self.measured(size, rng, conditions, level)
-            yield Samples(self.pipeline.apply(images, pixel_nm).astype(np.float16), labels, doses)
 
     def augmented(self, inputs: "Tensor", rng: np.random.Generator) -> "Tensor":
         """Mirror images, which have the same class, along the axis and across it."""
