@@ -225,11 +225,11 @@ class Peaks(RecognitionTask):
     training = unseen = None
     classes = ("left", "middle", "right")
 
-    def groups(self, count, rng, conditions, level):  # noqa: ARG002
+    def group(self, count, rng, conditions, level):  # noqa: ARG002
         labels = rng.integers(3, size=count)
         places = 32 * labels + rng.integers(6, 26, count)
         peaks = np.exp(-0.5 * ((np.arange(96) - places[:, None]) / 2.0) ** 2) + rng.uniform(0.0, 0.2, (count, 96))
-        yield Samples(peaks[:, None].astype(np.float16), labels, np.full(count, 10.0))
+        return Samples(peaks[:, None].astype(np.float16), labels, np.full(count, 10.0))
 
 
 PEAKS = Peaks()
