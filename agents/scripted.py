@@ -61,6 +61,23 @@ class ByDesign(Scripted):
         return self._plan[:, self._step - 1]
 
 
+class RandomActions(Scripted):
+    """Random actions, among those that are allowed."""
+
+    @override
+    def begin(self, episodes: Episodes, rng: np.random.Generator) -> None:
+        self._episodes, self._rng = episodes, rng
+
+    @override
+    def act(self, observation: Any) -> Any:
+        del observation
+        if self._episodes.masked:
+            masks = self._episodes.masks()
+            return np.where(masks, self._rng.random(masks.shape), -1.0).argmax(axis=1)
+        box: Any = self._episodes.action_space
+        return self._rng.uniform(box.low, box.high, (self._episodes.size, *box.shape)).astype(np.float32)
+
+
 class Alone:
     """A scripted policy in a scalar environment, as `matgym.agents.training.evaluated` needs it."""
 

@@ -8,25 +8,23 @@ matgym, from rewards. Its opponents score random designs on the tube (look-up), 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from itertools import pairwise
-from math import ceil
+from itertools import islice, pairwise
 from typing import Any, Final
 
 import gymnasium as gym
 import numpy as np
-from typing_extensions import override
 
 from matgym.agents import load
 from matgym.agents.greedy import Greedy
 from matgym.agents.imitation import Demonstration, demonstrate, fit
-from matgym.agents.scripted import Scripted
+from matgym.agents.improving import Policy, by_rule, climbing, inside, played, sampled, table_of
 from matgym.agents.training import learner
-from matgym.envs.batch import Episodes
+from matgym.benchmark.break_even import break_even, share_within
 from matgym.frozen import ValueObject
 from matgym.tasks import BriefTask, Designs
 from matgym.tasks.any_tube import lattices_of
 from matgym.tasks.brief import LEVELS, LevelName
-from matgym.typing import BoolArray, FloatArray
+from matgym.typing import FloatArray
 
 ENVIRONMENT: Final = "matgym/NanotubeImprovement-v0"
 
@@ -42,6 +40,9 @@ SHIPPED, TAUGHT, EXPERT, LOOK_UP, CLIMBING = (
     "trained agent", "agent of this demo", "greedy rule", "look-up", "hill climbing"
 )  # fmt: skip
 """Names of the methods."""
+
+LEAST_SHOWN, MOST_CLIMBED = 8, 256
+"""Fewest designs of searches that the results hold, and most designs of hill climbing."""
 
 FIRST: Final = 5_000_000
 """Seed of the first brief; training draws from small ones, and studies from others."""
@@ -120,10 +121,13 @@ class BriefResult(ValueObject):
     def pays_after(self) -> int | None:
         """The number of tubes after which the agent, its training included, scored fewer designs than look-up.
 
-        Where look-up does not reach as much, it counts as if it did with its largest table. None: never.
+        It is that of the number of attempts for which it is smallest. Where look-up does not reach as much, it counts
+        as if it did with its largest table. None: never.
         """
-        saved = min(self.needed, self.of(LOOK_UP)[-1].designs) - self.of(SHIPPED)[-1].designs
-        return ceil(self.training / saved) if saved > 0.0 else None
+        mine, table = ([(each.designs, each.met) for each in self.of(name)] for name in (SHIPPED, LOOK_UP))
+        queries = np.unique(np.ceil([used for used, _ in (*mine, *table)])).astype(np.int64)
+        found = break_even(self.training, queries, share_within(mine, queries), [share_within(table, queries)])
+        return None if found is None else found.targets
 
     def in_words(self) -> list[str]:
         """Return the results in sentences: where learning wins, why, and where it does not."""
@@ -174,15 +178,15 @@ def _with(reached: list[Reached], designs: float) -> Reached:
     return next((each for each in reached if each.designs >= designs), reached[-1])
 
 
-def made(level: LevelName, count: int, *, held_out: bool, **more: Any) -> Any:
+def made(level: LevelName, count: int, *, held_out: bool) -> Any:
     """Return environments on tubes of the chiralities that are held out, or of the other ones."""
-    return gym.make_vec(ENVIRONMENT, num_envs=count, **arguments(level, held_out=held_out), **more)
+    return gym.make_vec(ENVIRONMENT, num_envs=count, **arguments(level, held_out=held_out))
 
 
 def arguments(level: LevelName, *, held_out: bool) -> dict[str, Any]:
     """Return the arguments of such environments. Without vacancies the oracles can verify all designs."""
     tubes = [
-        (each.n, each.m, each.cells)
+        [each.n, each.m, each.cells]
         for each in lattices_of(LEVELS[level].sites)
         if ((each.n, each.m) in HELD_OUT) == held_out
     ]
@@ -211,12 +215,12 @@ def run_briefs(
         arguments=arguments(settings.level, held_out=False) | {"met_bonus": 0.5},
     )  # fmt: skip
     training = agent.get_env().envs.task  # type: ignore[union-attr]  # of our own environments
-    curve = [(0, _attempts(envs, start, Sampled(agent), 1, TAUGHT, rng)[0].met)]
+    curve = [(0, _attempts(envs, start, sampled(agent), 1, TAUGHT, rng)[0].met)]
     shown: list[Demonstration] = []
     for before, episodes in pairwise((0, *settings.lessons)):
         shown.append(demonstrate(agent, Greedy(), episodes - before, rng))
         fit(agent, Demonstration.joined(shown), rng)
-        met = _attempts(envs, start, Sampled(agent), 1, TAUGHT, rng)[0].met
+        met = _attempts(envs, start, sampled(agent), 1, TAUGHT, rng)[0].met
         designs = training.ledger.counts.total() // len(training.objectives)
         curve.append((designs, met))
         note = f"{met:.0%} of the briefs met"
@@ -224,7 +228,7 @@ def run_briefs(
 
     shipped = load(f"improvement-{settings.level}")
     reached: list[Reached] = []
-    policies: Mapping[str, Scripted] = {SHIPPED: Sampled(shipped), TAUGHT: Sampled(agent), EXPERT: Greedy()}
+    policies: Mapping[str, Policy] = {SHIPPED: sampled(shipped), TAUGHT: sampled(agent), EXPERT: by_rule(Greedy)}
     for done, (name, policy) in enumerate(policies.items()):
         on_progress("briefs on unseen tubes", done, len(policies) + 2, name)
         reached += _attempts(envs, start, policy, settings.attempts, name, rng)
@@ -246,66 +250,29 @@ def _designs_of(level: LevelName) -> int:
     return int(STORE.load_card(f"improvement-{level}").designs or 0)
 
 
-class Sampled(Scripted):
-    """The actions of an agent of Stable-Baselines3, drawn by their probabilities."""
-
-    def __init__(self, agent: Any) -> None:
-        """Prepare with the agent."""
-        self._agent = agent
-
-    @override
-    def begin(self, episodes: Episodes, rng: np.random.Generator) -> None:
-        self._episodes = episodes
-        self._agent.set_random_seed(int(rng.integers(2**31)))
-
-    @override
-    def act(self, observation: Any) -> Any:
-        return self._agent.predict(observation, action_masks=self._episodes.masks(), deterministic=False)[0]
-
-
 def _attempts(
-    envs: Any, start: tuple[Designs, FloatArray], policy: Scripted, count: int, method: str,
-    rng: np.random.Generator,
-) -> list[Reached]:  # fmt: skip
+    envs: Any, start: tuple[Designs, FloatArray], policy: Policy, count: int, method: str, rng: np.random.Generator
+) -> list[Reached]:
     """Return what a policy reaches with 1 to `count` attempts: the first from the given designs, others from random."""
     designs, targets = start
     met, scored, found = np.zeros(len(designs), dtype=bool), np.zeros(len(designs)), []
     for attempt in range(count):
         first = designs if not attempt else envs.task.space.sample_on(designs[:, 0].astype(np.int64), rng)
         envs.reset(options={"design": first, "target": targets})
-        episodes, running = envs.episodes, np.ones(len(designs), dtype=bool)
-        policy.begin(episodes, rng)
-        scored += 1.0
-        while (rows := np.flatnonzero(running)).size:
-            actions = policy.act(episodes.observe())[rows]
-            scored[rows] += actions != episodes.builder.stop
-            running[rows] = ~episodes.step(actions, rows)[1]
-        met |= episodes.info()["met"]
+        scored += played(envs.episodes, policy, rng)
+        met |= envs.episodes.info()["met"]
         found.append(Reached(method, float(scored.mean()), float(met.mean())))
     return found
 
 
-def _met(task: BriefTask, designs: Designs, targets: FloatArray) -> tuple[BoolArray, FloatArray]:
-    """Return whether designs meet their briefs, and their (B,) rewards."""
-    scores = task.score(designs, targets)
-    return task.met(scores, targets), scores.reward
-
-
 def _climbed(task: BriefTask, start: tuple[Designs, FloatArray], rng: np.random.Generator) -> list[Reached]:
     """Return what hill climbing reaches by mutations of the initial designs, after each doubling of their number."""
-    best, targets = np.array(start[0]), start[1]
-    met, rewards = _met(task, best, targets)
-    found = []
-    for designs in range(2, 257):
-        other = task.space.mutate(best, rng)
-        while (moved := np.flatnonzero(other[:, 0] != best[:, 0])).size:  # the tube is given
-            other[moved] = task.space.mutate(best[moved], rng)
-        now, reward = _met(task, other, targets)
-        better = reward >= rewards
-        best[better], rewards, met = other[better], np.where(better, reward, rewards), met | now
-        if designs & (designs - 1) == 0 and designs >= 8:
-            found.append(Reached(CLIMBING, float(designs), float(met.mean())))
-    return found
+    steps = enumerate(climbing(task, *start, rng), start=1)
+    return [
+        Reached(CLIMBING, float(designs), float(met.mean()))
+        for designs, (_, met) in islice(steps, MOST_CLIMBED)
+        if designs & (designs - 1) == 0 and designs >= LEAST_SHOWN
+    ]
 
 
 def _looked_up(
@@ -314,12 +281,10 @@ def _looked_up(
     """Return what look-up reaches: whether any of the first 8, 16 … random designs on the tube meets the brief."""
     lattices, targets = start[0][:, 0].astype(np.int64), start[1]
     first = np.full(len(lattices), np.inf)
-    nothing = np.tile([-np.inf, np.inf], len(task.objectives))
-    for lattice in np.unique(lattices):
-        designs = task.space.sample_on(np.full(count, lattice), rng)
-        values = task.achieved(task.score(designs, np.tile(nothing, (count, 1))))[:, ::2]
+    for lattice in np.unique(lattices).tolist():
+        _, values = table_of(task, lattice, count, rng)
         for row in np.flatnonzero(lattices == lattice):
-            inside = np.flatnonzero(~task.outside(values, np.tile(targets[row], (count, 1))).any(axis=1))
-            first[row] = inside[0] + 1 if len(inside) else np.inf
-    sizes = 2 ** np.arange(3, int(np.log2(count)) + 1)
-    return [Reached(LOOK_UP, float(size), float((first <= size).mean())) for size in sizes.tolist()]
+            good = np.flatnonzero(inside(task, values, targets[row]))
+            first[row] = good[0] + 1 if len(good) else np.inf
+    sizes = [2**power for power in range(count.bit_length()) if 2**power >= LEAST_SHOWN]
+    return [Reached(LOOK_UP, float(size), float((first <= size).mean())) for size in sizes]

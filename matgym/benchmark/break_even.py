@@ -25,6 +25,17 @@ class BreakEven:
         return f"{'< ' if self.is_bound else ''}{self.targets:,}"
 
 
+def share_within(reached: Iterable[tuple[float, float]], queries: IntArray) -> FloatArray:
+    """Return the (Q,) largest shares that a method reaches with at most Q numbers of queries; 0 with fewer than it has.
+
+    Args:
+        reached: pairs of a number of queries and the share that the method reaches with it.
+        queries: (Q,) numbers of queries.
+    """
+    pairs = list(reached)
+    return np.array([max((share for used, share in pairs if used <= most), default=0.0) for most in queries.tolist()])
+
+
 def break_even(designs: int, queries: IntArray, share: FloatArray, searches: Iterable[FloatArray]) -> BreakEven | None:
     """Return when a training pays, or None if searches meet as many targets with as few queries.
 

@@ -26,9 +26,9 @@ import shutil
 import time
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
-import gymnasium as gym
 import numpy as np
 import pyarrow as pa
 import torch
@@ -37,21 +37,21 @@ from scipy.stats import binomtest
 from matgym.agents.experts import expert_of
 from matgym.agents.greedy import Greedy
 from matgym.agents.imitation import imitate
+from matgym.agents.improving import by_rule, climbing, inside, played, properties, sampled, table_of
+from matgym.agents.scripted import RandomActions
 from matgym.agents.storage import load_agent, save_agent
 from matgym.agents.training import learn, learner
-from matgym.app.briefs import HELD_OUT
-from matgym.benchmark.break_even import break_even
-from matgym.tasks.any_tube import STRAINS, lattices_of
-from matgym.tasks.brief import LEVELS
+from matgym.app.briefs import ENVIRONMENT, arguments, made
+from matgym.benchmark.break_even import break_even, share_within
+from matgym.tasks.any_tube import STRAINS
 from scripts.studies.agents.zoo import scores_of
 from scripts.studies.briefs import METHODS, searched
 from scripts.studies.common import Study, StudyJob, interval, print_markdown
 
-ENVIRONMENT = "matgym/NanotubeImprovement-v0"
+RULES = {"random": by_rule(RandomActions), "greedy": by_rule(Greedy)}
 ALONE = ("random", "blind", "hill climbing", "greedy")
 TRAINED = "trained"
 SEARCHES = tuple(name for name in METHODS if name not in {"random", "hill climbing"})
-PART = 1_024  # designs that are scored at once
 FIRST = 3_000_000  # seed of the first brief; training draws from small seeds, and trials saw those from 1,000,000
 INWARD = 0.5  # of half a band: by how much the surrogates have to be inside; a choice of ours
 ATTEMPTS = 4  # of what begins with a design, for each verified one
@@ -100,19 +100,10 @@ SETTINGS = {"n_envs": 64, "n_steps": 32, "batch_size": 256, "n_epochs": 3, "gamm
 """Hyper-parameters of MaskablePPO. A choice of ours, not tuned."""
 
 
-def arguments_of(level, *, seen):
-    """Return the arguments of the environment of a level, on tubes that training sees, or does not see."""
-    lattices = lattices_of(LEVELS[level].sites)
-    tubes = [[each.n, each.m, each.cells] for each in lattices if ((each.n, each.m) not in HELD_OUT) == seen]
-    return {
-        "level": level, "tubes": tubes, "briefs": 0 if seen else 1, "vacancies": False, "observation": "honeycomb"
-    }  # fmt: skip
-
-
 @cache
 def played_in(level, count):
     """Return environments of unseen tubes, which all calls of a process share."""
-    return gym.make_vec(ENVIRONMENT, num_envs=count, **arguments_of(level, seen=False))
+    return made(level, count, held_out=True)
 
 
 @cache
@@ -121,60 +112,9 @@ def agent_of(file):
     return load_agent(file)
 
 
-# ---- methods: (designs that they end with, number of designs that were scored)
-
-
-def improved(envs, method, rng, file=None):
-    """Play the episodes of environments that were just reset, and return (B, width) designs and (B,) counts."""
-    episodes = envs.episodes
-    expert, scored, running = Greedy(), np.ones(episodes.size), np.ones(episodes.size, dtype=bool)
-    expert.begin(episodes, rng)
-    torch.manual_seed(int(rng.integers(2**31)))  # the agent samples by torch
-    while (rows := np.flatnonzero(running)).size:
-        masks = episodes.masks()
-        if method == "random":
-            actions = np.where(masks, rng.random(masks.shape), -1.0).argmax(axis=1)[rows]
-        elif method == "greedy":
-            actions = expert.act(None)[rows]
-        else:
-            actions, _ = agent_of(file).predict(episodes.observe(rows), action_masks=masks[rows], deterministic=False)
-        scored[rows] += actions != episodes.builder.stop
-        running[rows] = ~episodes.step(actions, rows)[1]
-    return np.array(episodes.builder.designs), scored
-
-
-def climbed(episodes, rng):
-    """Mutate the initial designs, and keep what is not worse, as often as an episode has changes."""
-    space, best = episodes.task.space, np.array(episodes.builder.designs)
-    worth = episodes.task.score(best, episodes.targets).reward
-    for _ in range(episodes.builder.horizon):
-        other = space.mutate(best, rng)
-        while (moved := np.flatnonzero(other[:, 0] != best[:, 0])).size:  # the tube is given
-            other[moved] = space.mutate(best[moved], rng)
-        rewards = episodes.task.score(other, episodes.targets).reward
-        better = rewards >= worth
-        best[better], worth = other[better], np.where(better, rewards, worth)
-    return best, np.full(len(best), 1.0 + episodes.builder.horizon)
-
-
-def table_of(task, lattice, count, rng):
-    """Return random designs on a tube, and their (N, P) properties."""
-    designs, values = [], []
-    for _ in range(0, count, PART):
-        designs.append(task.space.sample_on(np.full(min(PART, count), lattice), rng))
-        values.append(properties(task, designs[-1]))
-    return np.concatenate(designs), np.concatenate(values)
-
-
-def properties(task, designs):
-    """Return the (N, P) predicted properties of designs."""
-    none = np.tile([-np.inf, np.inf], (len(designs), len(task.objectives)))
-    return task.achieved(task.score(designs, none))[:, ::2]
-
-
-def inside(task, values, targets):
-    """Return (N,) whether properties are in all ranges."""
-    return ~task.outside(values, targets).any(axis=1)
+def policy_of(method, file):
+    """Return the policy of a method: of a trained agent, or one of its own."""
+    return sampled(agent_of(file)) if method == TRAINED else RULES[method]
 
 
 # ---- jobs
@@ -192,10 +132,10 @@ class Train(StudyJob):
     def run(self):
         """Return a row of what it took, and store the agent."""
         torch.set_num_threads(1)
-        settings, arguments, began = self.settings, arguments_of(self.level, seen=True), time.perf_counter()
+        settings, seen, began = self.settings, arguments(self.level, held_out=False), time.perf_counter()
         bonus = {"met_bonus": settings.bonus}
         agent, _ = learner(
-            ENVIRONMENT, "MaskablePPO", seed=self.seed, arguments=arguments | bonus, settings=SETTINGS
+            ENVIRONMENT, "MaskablePPO", seed=self.seed, arguments=seen | bonus, settings=SETTINGS
         )  # fmt: skip
         rng = np.random.default_rng(self.seed)
         copied = imitate(agent, expert_of(ENVIRONMENT).make(), settings.imitated, rng)
@@ -204,10 +144,10 @@ class Train(StudyJob):
             learn(agent, settings.steps, lambda _done, _mean: None)
         row = {"level": self.level, "seed": self.seed, "seconds": time.perf_counter() - began}
         row |= {"designs": sum(ledger.counts.values()) // 3, "steps": agent.num_timesteps}  # by three surrogates
-        unseen = arguments_of(self.level, seen=False) | bonus
+        unseen = arguments(self.level, held_out=True) | bonus
         scores = scores_of(agent, ENVIRONMENT, unseen, settings.played, deterministic=False)
         save_agent(
-            agent, self.file, environment=ENVIRONMENT, arguments=arguments | bonus, seconds=round(row["seconds"], 1),
+            agent, self.file, environment=ENVIRONMENT, arguments=seen | bonus, seconds=round(row["seconds"], 1),
             designs=row["designs"], imitated=copied.episodes, command="python -m scripts.studies.amortised",
             scores=scores,
         )  # fmt: skip
@@ -260,7 +200,7 @@ class Score(StudyJob):
             for lattice in np.unique(lattices):
                 _, values = table_of(task, lattice, count, rng)
                 for row in np.flatnonzero(lattices == lattice):
-                    met[row] = inside(task, values, np.tile(targets[row], (len(values), 1))).any()
+                    met[row] = inside(task, values, targets[row]).any()
             return met, np.full(len(met), float(count))
         if self.method == "blind":
             designs = np.repeat(episodes.builder.designs[None], len(STRAINS) + 1, axis=0)
@@ -268,9 +208,12 @@ class Score(StudyJob):
             found = [inside(task, properties(task, each), targets) for each in designs]
             return max(found, key=np.mean), np.ones(len(lattices))
         if self.method == "hill climbing":
-            designs, scored = climbed(episodes, rng)
+            climbs = climbing(task, episodes.builder.designs, targets, rng)
+            designs, _ = next(islice(climbs, episodes.builder.horizon, None))
+            scored = np.full(len(designs), 1.0 + episodes.builder.horizon)
         else:
-            designs, scored = improved(envs, self.method, rng, self.file)
+            scored = played(episodes, policy_of(self.method, self.file), rng)
+            designs = np.array(episodes.builder.designs)
         return inside(task, properties(task, designs), targets), scored
 
 
@@ -360,7 +303,8 @@ class Verify(StudyJob):
             others = task.space.sample_on(np.full(ATTEMPTS - half, int(start[0])), rng)
             first = np.concatenate([np.repeat(start[None], half, axis=0), others])
             envs.reset(options={"design": first, "target": np.tile(inner, (ATTEMPTS, 1))})
-            designs, number = improved(envs, self.method, rng, self.file)
+            number = played(envs.episodes, policy_of(self.method, self.file), rng)
+            designs = np.array(envs.episodes.builder.designs)
             values, scored = properties(task, designs), float(number.sum())
         fresh = (designs[:, None] != tries).any(axis=2).all(axis=1)
         rewards = [task.rewards_at(values, np.tile(each, (len(values), 1))) for each in (target, inner)]
@@ -458,8 +402,7 @@ def pays(table, trained, level):
     counts = np.unique(np.ceil([each["scored"] for each in mine])).astype(np.int64)
 
     def reached(method):
-        shares = [[0.0] + [e["met"][0] for e in mine if e["method"] == method and e["scored"] <= n] for n in counts]
-        return np.array([max(each) for each in shares])
+        return share_within([(e["scored"], e["met"][0]) for e in mine if e["method"] == method], counts)
 
     others = {each["method"] for each in mine} - {TRAINED}
     designs = float(np.mean([row["designs"] for row in trained if row["level"] == level]))

@@ -24,7 +24,7 @@ import matgym  # noqa: F401  # registers the environments
 from matgym.agents.blind import Budget, blind
 from matgym.agents.experts import expert_of
 from matgym.agents.look_up import LookUp
-from matgym.agents.scripted import ByDesign, Scripted
+from matgym.agents.scripted import ByDesign, RandomActions, Scripted
 from matgym.agents.training import learner
 from matgym.envs.design import DesignEpisodes
 from matgym.registration import SPECS
@@ -76,21 +76,6 @@ class Settings:
 
 
 QUICK = Settings(seeds=1, episodes=2, expert_episodes=1, share=0.0, quick=True)
-
-
-class RandomActions(Scripted):
-    """Random actions, among those that are allowed."""
-
-    def begin(self, episodes, rng):
-        self._episodes, self._rng = episodes, rng
-
-    def act(self, observation):
-        del observation
-        if self._episodes.masked:
-            masks = self._episodes.masks()
-            return np.where(masks, self._rng.random(masks.shape), -1.0).argmax(axis=1)
-        box = self._episodes.action_space
-        return self._rng.uniform(box.low, box.high, (self._episodes.size, *box.shape)).astype(np.float32)
 
 
 class Trained(Scripted):
