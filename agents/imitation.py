@@ -2,13 +2,18 @@
 
 The expert plays whole episodes in the agent's own environments. Then the agent's policy is fitted by maximum likelihood
 to the expert's actions, and its critic to the expert's discounted returns, so that `agent.learn` goes on from there
-with a critic that knows the states (behaviour cloning; Bain and Sammut, Machine Intelligence 15, 1995).
+with a critic that knows the states (behaviour cloning; Bain and Sammut, Machine Intelligence 15, 1995). Where small
+faults grow from step to step, disturb the actions that are carried out: the agent then sees how the expert leads back
+(DART; Laskey et al., Conference on Robot Learning, 2017).
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
+import gymnasium as gym
 import numpy as np
 import torch
 from sb3_contrib import MaskablePPO
@@ -98,6 +103,8 @@ def imitate(
     epochs: int = EPOCHS,
     batch: int = BATCH,
     rate: float = RATE,
+    disturbance: float = 0.0,
+    spread: float | None = None,
     on_progress: Callable[[str, int, int], None] = lambda _what, _done, _total: None,
 ) -> Imitation:
     """Let an agent imitate an expert in its own environments.
@@ -110,16 +117,30 @@ def imitate(
         epochs: passes over the steps.
         batch: steps of a step of the optimizer.
         rate: learning rate of Adam; it decreases linearly to zero.
+        disturbance: standard deviation of what is added to the expert's actions before they are carried out; the agent
+            imitates them without it. Only for actions that are numbers.
+        spread: standard deviation with which the agent then explores; None for the one that fits the expert's actions.
+            Only for actions that are numbers.
         on_progress: called with what is done, a number, and its total.
 
     Raises:
         ConfigurationError: if the agent or its environments are of another kind, or a number is not positive.
     """
     require_counts(episodes=episodes, epochs=epochs, batch=batch)
+    policy: Any = agent.policy
+    numbers = isinstance(agent.action_space, gym.spaces.Box)
+    for name, value in (("disturbance", disturbance), ("spread", spread)):
+        if value and not (value > 0.0 and numbers):
+            kind = "actions that are no numbers" if value > 0.0 else "a negative one"
+            raise ConfigurationError(f"{name}={value} has no meaning for {kind}: leave it out")
     shown = demonstrate(
-        agent, expert, episodes, rng, lambda done: on_progress("episodes of the expert", done, episodes)
-    )
+        agent, expert, episodes, rng, lambda done: on_progress("episodes of the expert", done, episodes),
+        disturbance=disturbance,
+    )  # fmt: skip
     losses = fit(agent, shown, rng, epochs, batch, rate, lambda done: on_progress("epochs of imitation", done, epochs))
+    if spread:
+        with torch.no_grad():
+            policy.log_std.fill_(math.log(spread))
     return Imitation(episodes, len(shown.returns), shown.designs, shown.reward, losses)
 
 
@@ -129,6 +150,8 @@ def demonstrate(
     episodes: int,
     rng: np.random.Generator,
     on_episodes: Callable[[int], None] = lambda _done: None,
+    *,
+    disturbance: float = 0.0,
 ) -> Demonstration:
     """Return the steps of an expert in the environments of an agent; see `imitate`."""
     envs = agent.get_env()
@@ -144,7 +167,12 @@ def demonstrate(
         envs.reset()
         expert.begin(inside, rng)
         rows = np.arange(min(envs.num_envs, episodes - done))
-        parts.append(_Round.played(inside, expert, rows, masked, batch.max_episode_steps, agent.gamma))
+        carried = partial(_disturbed, box=batch.single_action_space, deviation=disturbance, rng=rng)
+        parts.append(
+            _Round.played(
+                inside, expert, rows, masked, batch.max_episode_steps, agent.gamma, carried if disturbance else None
+            )
+        )
         done += len(rows)
         on_episodes(done)
     return Demonstration(
@@ -203,8 +231,9 @@ class _Round:
 
     @classmethod
     def played(
-        cls, episodes: Any, expert: Scripted, first: IntArray, masked: bool, limit: int | None, gamma: float
-    ) -> "_Round":
+        cls, episodes: Any, expert: Scripted, first: IntArray, masked: bool, limit: int | None, gamma: float,
+        disturb: Callable[[Any], Any] | None,
+    ) -> "_Round":  # fmt: skip
         """Play the (k,) first episodes of a batch that was just reset, each to its end."""
         running, rows, steps = np.ones(len(first), dtype=bool), first, 0
         kept: list[tuple[IntArray, Any, Any, Any, FloatArray]] = []
@@ -212,7 +241,7 @@ class _Round:
             observation = episodes.observe()
             actions = np.asarray(expert.act(observation))[rows]
             masks = episodes.masks()[rows] if masked else None
-            rewards, ended = episodes.step(actions, rows)
+            rewards, ended = episodes.step(actions if disturb is None else disturb(actions), rows)
             kept.append((rows, _rows_of(observation, rows), actions, masks, rewards))
             running[rows] = ~ended
             rows, steps = first[running], steps + 1
@@ -227,6 +256,12 @@ class _Round:
             np.concatenate([masks for *_, masks, _ in kept]) if masked else None,
             float(sum(rewards.sum() for *_, rewards in kept)),
         )
+
+
+def _disturbed(actions: Any, box: gym.spaces.Box, deviation: float, rng: np.random.Generator) -> Any:
+    """Return (k, d) actions with noise, in the box."""
+    noisy = actions + deviation * rng.standard_normal(actions.shape)
+    return np.clip(noisy, box.low, box.high).astype(actions.dtype)
 
 
 def _joined(observations: Sequence[Any]) -> Any:

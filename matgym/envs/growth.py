@@ -145,7 +145,7 @@ class CVDGrowth(Episodes):
         self.action_space = spaces.Box(-1.0, 1.0, (len(LIMITS),), np.float32)
         self.minute = np.zeros(size, dtype=np.int64)
         self.reactor = Reactor(*np.ones((len(Reactor._fields), size)))
-        self.state = self.task.loaded(self.reactor)
+        self.state = State(*map(np.array, self.task.loaded(self.reactor)))  # copies: rows are written into them
         self._counted = np.zeros(size)  # the sum of the rewarded changes of J
         self._objective, self._cost = np.zeros(size), np.zeros(size)
         self._parts = np.zeros((size, 3))  # the same for the parts of J

@@ -6,9 +6,10 @@ the environments' pages. After an interruption the same command continues.
 
 Look-up (`matgym.agents.look_up`) scores as many random designs as the agent's training did, and answers each target by
 the nearest of them; it needs targets. The expert is that of `matgym.agents.experts`. The blind policy
-(`matgym.agents.blind`) sees the clock only. Agents are trained with the stored hyper-parameters. The predictive
-controller of CVDGrowth plays fewer episodes than the other policies, because it needs ten seconds or more for each;
-so do all policies at level extreme.
+(`matgym.agents.blind`) sees the clock only. Agents are trained with the stored hyper-parameters, where nothing else is
+said in `STARTS`: there they first imitate a scripted policy, and then learn from rewards near what it does. The
+predictive controller of CVDGrowth plays fewer episodes than the other policies, because it needs ten seconds or more
+for each; so do all policies at level extreme.
 """
 
 import time
@@ -19,14 +20,18 @@ from itertools import product
 import gymnasium as gym
 import numpy as np
 import pyarrow as pa
+import torch
 
 import matgym  # noqa: F401  # registers the environments
-from matgym.agents.blind import Budget, blind
+from matgym.agents.blind import Budget, Sequence, blind
+from matgym.agents.controllers.growth import known_schedule
 from matgym.agents.experts import expert_of
+from matgym.agents.imitation import EPOCHS, imitate
 from matgym.agents.look_up import LookUp
 from matgym.agents.scripted import ByDesign, RandomActions, Scripted
-from matgym.agents.training import learner
+from matgym.agents.training import learner, settings_of
 from matgym.envs.design import DesignEpisodes
+from matgym.envs.growth import CVDGrowth
 from matgym.registration import SPECS
 from matgym.statistics import interquartile_mean
 from scripts.studies.common import ARGUMENTS, Study, StudyJob, interval, print_markdown
@@ -39,8 +44,8 @@ TRAINING = {
     "matgym/NanotubeChirality-v0": ("MaskablePPO", 100_000),
     "matgym/NanotubeIsotopes-v0": ("MaskablePPO", 50_000),
     "matgym/NanotubeThermoelectric-v0": ("MaskablePPO", 50_000),
-    "matgym/CVDGrowth-v0": ("PPO", 100_000),
-    "matgym/CVDRecipe-v0": ("PPO", 10_000),
+    "matgym/CVDGrowth-v0": ("PPO", 500_000),
+    "matgym/CVDRecipe-v0": ("PPO", 20_000),
     "matgym/Experiments-v0": ("PPO", 40_000),
     "matgym/FilmAnnealing-v0": ("PPO", 15_000),
 }
@@ -50,6 +55,37 @@ a study of its own, `scripts.studies.amortised`."""
 REWARDED = {"matgym/NanotubeDesign-v0": {"reward_type": "dense"}}
 """Further arguments of the training alone. Chosen on seed 100: 60,000 steps of dense rewards reached a return of 0.77
 at level medium, and 40,000 steps of sparse ones 0.55."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """A scripted policy that an agent imitates before it learns from rewards; see `matgym.agents.imitation`.
+
+    Attributes:
+        episodes: how many episodes it plays.
+        epochs: passes over their steps.
+        disturbance: of the actions that are carried out.
+        spread: with which the agent explores thereafter.
+        rate: learning rate thereafter; None for the stored one.
+        sampled: whether the agent is scored with actions that it draws: in campaigns, where the best experiment counts
+            and repeating one is a waste.
+    """
+
+    episodes: int
+    epochs: int = EPOCHS
+    disturbance: float = 0.0
+    spread: float | None = None
+    rate: float | None = None
+    sampled: bool = False
+
+
+STARTS = {
+    "matgym/CVDGrowth-v0": Start(1024, epochs=10, disturbance=0.1, spread=0.05, rate=3e-4),
+    "matgym/CVDRecipe-v0": Start(256, spread=0.08, rate=3e-4, sampled=True),
+    "matgym/FilmAnnealing-v0": Start(256),
+}
+"""Where agents begin with imitation. Chosen on seed 100 among a few; they imitate the expert, and in CVDGrowth the best
+known schedule of the standard reactor, because the expert is slow."""
 
 BUDGETS = {
     "matgym/CVDGrowth-v0": Budget(population=32, generations=15, episodes=8),
@@ -79,18 +115,18 @@ QUICK = Settings(seeds=1, episodes=2, expert_episodes=1, share=0.0, quick=True)
 
 
 class Trained(Scripted):
-    """The most likely actions of an agent of Stable-Baselines3."""
+    """The most likely actions of an agent of Stable-Baselines3, or actions that it draws."""
 
-    def __init__(self, agent):
-        self._agent = agent
+    def __init__(self, agent, *, sampled=False):
+        self._agent, self._sampled = agent, sampled
 
     def begin(self, episodes, rng):
-        del rng
         self._episodes = episodes
+        torch.manual_seed(int(rng.integers(2**31)))  # the agent samples by torch
 
     def act(self, observation):
         masks = {"action_masks": self._episodes.masks()} if self._episodes.masked else {}
-        return self._agent.predict(observation, deterministic=True, **masks)[0]
+        return self._agent.predict(observation, deterministic=not self._sampled, **masks)[0]
 
 
 def mean_return(envs, policy, seed, rng):
@@ -151,10 +187,27 @@ class Score(StudyJob):
             usual = Budget(population=128, generations=20)
             budget = Budget(8, 1, 2, 4) if self.settings.quick else BUDGETS.get(self.environment, usual)
             return blind(self.environment, self.arguments, budget, rng), 0
-        arguments = self.arguments | REWARDED.get(self.environment, {})
-        agent, _ = learner(self.environment, algorithm, seed=self.seed, arguments=arguments)
+        return self.trained(algorithm, steps, rng)
+
+    def trained(self, algorithm, steps, rng):
+        """Return a trained agent, and the number of environment steps that its training made."""
+        torch.set_num_threads(1)
+        arguments, start = self.arguments | REWARDED.get(self.environment, {}), STARTS.get(self.environment)
+        settings, _ = settings_of(self.environment, algorithm, arguments)
+        if start is not None and start.rate is not None:
+            settings["learning_rate"] = start.rate
+        agent, _ = learner(self.environment, algorithm, seed=self.seed, arguments=arguments, settings=settings)
+        shown = 0
+        if start is not None:
+            growth = isinstance(inside := agent.get_env().envs.episodes, CVDGrowth)
+            teacher = Sequence(known_schedule(inside.steps)) if growth else expert_of(self.environment).make()
+            episodes = 4 if self.settings.quick else start.episodes
+            imitate(
+                agent, teacher, episodes, rng, epochs=start.epochs, disturbance=start.disturbance, spread=start.spread
+            )  # fmt: skip
+            shown = episodes * inside.steps
         agent.learn(steps)
-        return Trained(agent), agent.num_timesteps
+        return Trained(agent, sampled=start is not None and start.sampled), agent.num_timesteps + shown
 
 
 def jobs_of(settings, spec, level, seed):

@@ -122,6 +122,31 @@ def test_actions_that_are_numbers_are_imitated():
     assert np.abs(after - 0.5).max() < 0.1 < np.abs(before - 0.5).max()
 
 
+def of_numbers(identity="matgym/FilmAnnealing-v0", **settings):
+    envs = SB3VecEnv(gym.make_vec(identity, num_envs=4), seed=0)
+    return PPO("MlpPolicy", envs, seed=0, n_steps=8, batch_size=16, device="cpu", **settings)
+
+
+def test_disturbed_actions_are_carried_out_and_the_experts_own_are_shown():
+    plain, noisy = (
+        demonstrate(of_numbers(), Halfway(), 4, np.random.default_rng(0), disturbance=size) for size in (0.0, 0.3)
+    )
+    np.testing.assert_array_equal(noisy.actions, plain.actions)
+    assert not np.array_equal(noisy.observations, plain.observations)
+    first = np.arange(4)  # no action was carried out yet
+    np.testing.assert_array_equal(noisy.observations[first], plain.observations[first])
+
+
+def test_the_spread_is_what_the_agent_explores_with():
+    agent = of_numbers()
+    imitate(agent, Halfway(), 4, np.random.default_rng(0), epochs=1, spread=0.05)
+    np.testing.assert_allclose(agent.policy.log_std.exp().detach().numpy(), 0.05, rtol=1e-6)
+    with pytest.raises(ConfigurationError, match=r"spread=0.05 has no meaning for actions that are no numbers"):
+        imitate(learner(), Greedy(), 2, np.random.default_rng(0), spread=0.05)
+    with pytest.raises(ConfigurationError, match=r"disturbance=-0.1 has no meaning for a negative one"):
+        imitate(agent, Halfway(), 2, np.random.default_rng(0), disturbance=-0.1)
+
+
 def test_what_cannot_imitate_raises_an_error():
     rng = np.random.default_rng(0)
     with pytest.raises(ConfigurationError, match="DQN cannot imitate an expert; PPO, A2C, MaskablePPO can"):

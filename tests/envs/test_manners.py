@@ -28,6 +28,7 @@ SMALL = {
     "matgym/CVDRecipe-v0": {"minutes": 5, "experiments": 3},
     "matgym/FilmAnnealing-v0": {"task": AnnealingTask(size=16, steps=4, grains=(120, 121))},
 }
+SAME = 1e-5  # networks of a batch and of one
 NO_GOAL = ("Doping", "Thermoelectric")  # their instances want extremes
 IDS = {
     variant_id(spec.id, variant): {} if variant and "Doping" in spec.id else SMALL.get(spec.id, {})
@@ -59,6 +60,27 @@ def test_batches_do_what_gymnasiums_own_do_in_every_autoreset_mode(identity, mod
     envs = gym.make_vec(identity, num_envs=3, autoreset_mode=mode, **IDS[identity])
     assert envs.autoreset_mode is envs.metadata["autoreset_mode"] is mode
     check_vector_env(envs, lambda: made(identity), steps=20)
+
+
+@pytest.mark.parametrize("identity", IDS)
+def test_steps_of_chosen_rows_are_those_of_the_whole_batch(identity):
+    """Of all rows by name, right after the first reset; growth once gave other rewards."""
+    batches = [gym.make_vec(identity, num_envs=3, autoreset_mode="DISABLED", **IDS[identity]) for _ in range(2)]
+    for envs in batches:
+        envs.reset(seed=0)
+    whole, parts = (envs.episodes for envs in batches)
+    rng = np.random.default_rng(0)
+    for _ in range(2):
+        if whole.masked:
+            actions = whole.masks().argmax(axis=1)
+        else:
+            box = whole.action_space
+            actions = rng.uniform(box.low, box.high, (3, *box.shape)).astype(np.float32)
+        rewards, ended = whole.step(actions)
+        found = [parts.step(actions[rows], rows) for rows in (np.array([0, 2]), np.array([1]))]
+        np.testing.assert_allclose(np.concatenate([each[0] for each in found]), rewards[[0, 2, 1]], atol=SAME)
+        if ended.any():
+            break
 
 
 def test_what_is_over_waits_to_be_reset():
