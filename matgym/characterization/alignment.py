@@ -34,7 +34,7 @@ def inversion_centre(images: FloatArray, off_centre: float) -> FloatArray:
         inner = np.clip(peaks, 1, np.array(window.shape[1:]) - 2)
         step = np.eye(2, dtype=np.int64)[axis]
         before, at, after = (window[(rows, *(inner + sign * step).T)] for sign in (-1, 0, 1))
-        centres[:, axis] = inner[:, axis] + _vertex(before, at, after)
+        centres[:, axis] = inner[:, axis] + vertex(before, at, after)
     return np.asarray(0.5 * (centres + np.array([height - 1 - reach[0], width - 1 - reach[1]])))
 
 
@@ -103,7 +103,7 @@ def mirror_axis_deg(
     window = np.roll(correlation, reach, axis=1)[:, : 2 * reach + 1]
     peak = np.clip(window.argmax(axis=1), 1, 2 * reach - 1)
     every = np.arange(len(images))
-    exact = peak + _vertex(window[every, peak - 1], window[every, peak], window[every, peak + 1])
+    exact = peak + vertex(window[every, peak - 1], window[every, peak], window[every, peak + 1])
     return np.asarray(near_deg + (exact - reach) * 180.0 / ANGLES)
 
 
@@ -142,7 +142,7 @@ def _interpolated(images: FloatArray, rows: FloatArray, columns: FloatArray) -> 
     return np.asarray(found[:, 0].numpy(), dtype=np.float64)
 
 
-def _vertex(before: FloatArray, at: FloatArray, after: FloatArray) -> FloatArray:
+def vertex(before: FloatArray, at: FloatArray, after: FloatArray) -> FloatArray:
     """Return the place of the maximum of a parabola through three points, from -0.5 to 0.5 of their distance."""
     curvature = before - 2.0 * at + after
     return np.asarray(

@@ -8,7 +8,7 @@ is exact for the linear image.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -80,6 +80,14 @@ class Camera:
         """Return the grid on which images are computed: the field and a margin."""
         return _grid(self)
 
+    def pixels_of(self, places: FloatArray) -> FloatArray:
+        """Return the (..., 2) rows and columns, between pixels, of (..., 2) places x and y in the image, Å.
+
+        The origin of the places is that of `Poses`, near the middle of the image.
+        """
+        middle = (self.pixels * self.every // 2) / self.every
+        return np.asarray(places[..., ::-1] / self.pixel_angstrom + middle)
+
     def response(self) -> FloatArray:
         """Return the (points, points//2 + 1) modulation transfer on the grid: point spread and drift."""
         return _response(self)
@@ -99,6 +107,11 @@ class Camera:
         if self.readout_electrons:
             counts += rng.normal(0.0, self.readout_electrons, counts.shape)
         return counts / sent
+
+    def expose_each(self, images: FloatArray, doses: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Return (B, pixels, pixels) images as seen, each with its own dose, 1/Å², of (B,) `doses`."""
+        cameras = [replace(self, dose_per_angstrom2=float(dose)) for dose in doses]
+        return np.array([camera.expose(image, rng) for camera, image in zip(cameras, images, strict=True)])
 
 
 @dataclass(frozen=True)
@@ -162,7 +175,7 @@ class Lens:
 
 
 def hrtem(
-    structures: "Sequence[Nanotube | Atoms]",
+    structures: "Sequence[Nanotube | Atoms | Specimen]",
     poses: Poses | None = None,
     *,
     beam: ElectronBeam | None = None,
@@ -175,7 +188,8 @@ def hrtem(
     """Return HRTEM images of structures without noise.
 
     Args:
-        structures: B tubes, with defects and dopants, or ASE atoms; they are repeated along their axis if periodic.
+        structures: B tubes, with defects and dopants, ASE atoms or specimens; they are repeated along their axis if
+            periodic.
         poses: B poses. Default: upright tubes in the middle.
         beam: default `ElectronBeam()`.
         lens: default `Lens()`.
@@ -231,7 +245,7 @@ class Layers(ValueObject):
 
 
 def in_layers(
-    structures: "Sequence[Nanotube | Atoms]", poses: Poses | None, camera: Camera, slice_angstrom: float
+    structures: "Sequence[Nanotube | Atoms | Specimen]", poses: Poses | None, camera: Camera, slice_angstrom: float
 ) -> "list[Layers]":
     """Return the atoms of B structures within the field of a camera and its margin, in layers.
 
@@ -247,7 +261,7 @@ def in_layers(
         x, y, along = poses.shift_angstrom[row]
         length = (half * np.sqrt(2.0) + abs(x) + abs(y)) / np.cos(np.radians(poses.tilt_deg[row]))
         specimen = along_axis(Specimen.of(structure), length + 5.0, along)
-        places = specimen.positions @ poses.rotation(row).T + np.array([x, y, 0.0])
+        places = poses.in_image(row, specimen.positions)
         seen = (np.abs(places[:, :2]) <= half).all(axis=1)
         places, numbers = places[seen], specimen.numbers[seen]
         low, high = (places[:, 2].min(), places[:, 2].max()) if len(places) else (0.0, 0.0)

@@ -100,3 +100,10 @@ class Poses(ValueObject, copies=True):
         upright = np.array([[1.0, 0.0, 0.0], [0.0, np.sin(tilt), np.cos(tilt)], [0.0, -np.cos(tilt), np.sin(tilt)]])
         in_plane = np.array([[np.cos(turn), -np.sin(turn), 0.0], [np.sin(turn), np.cos(turn), 0.0], [0.0, 0.0, 1.0]])
         return np.asarray(in_plane @ upright @ about_axis)
+
+    def in_image(self, row: int, positions: FloatArray) -> FloatArray:
+        """Return the (A, 3) places in the image of (A, 3) positions along the axis z of one tube, Å.
+
+        The shift along the axis is not added: it moves a tube before it is cut to the length in view.
+        """
+        return np.asarray(positions @ self.rotation(row).T + self.shift_angstrom[row] * [1.0, 1.0, 0.0])

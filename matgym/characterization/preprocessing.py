@@ -20,11 +20,18 @@ from matgym.characterization.alignment import (
     resampled,
 )
 from matgym.characterization.files import Micrograph, Pattern
+from matgym.characterization.scaling import (
+    COARSE,
+    Walls,
+    across_walls_deg,
+    binned,
+    check_kind,
+    check_scale,
+    power_spectra,
+    standardised,
+)
 from matgym.errors import RefusalError
 from matgym.typing import Float32Array, FloatArray
-
-COARSE: Final = 1.25
-"""Largest width of a pixel, relative to that of the network, that is accepted; a choice of ours."""
 
 WITHIN_DEG: Final = 10.0
 """Largest distance of the exact equator from the direction of the intensity, degrees; a choice of ours."""
@@ -81,8 +88,8 @@ class DiffractionPipeline(_Pipeline):
         Raises:
             RefusalError: if pixels are too wide, or the detector is too small.
         """
-        _check_scale(patterns, pixel_per_nm, self.pixel_per_nm, self.field_per_nm, "1/nm")
-        patterns, pixel = _binned(patterns, pixel_per_nm, self.pixel_per_nm)
+        check_scale(patterns, pixel_per_nm, self.pixel_per_nm, self.field_per_nm, "1/nm")
+        patterns, pixel = binned(patterns, pixel_per_nm, self.pixel_per_nm)
         roots = np.sqrt(np.maximum(patterns, 0.0))  # of equal noise everywhere
         centres = inversion_centre(roots, self.off_centre)
         stop = self.stop_per_nm / pixel
@@ -104,7 +111,7 @@ class DiffractionPipeline(_Pipeline):
         Raises:
             RefusalError: if it is no diffraction pattern, or its scale does not fit.
         """
-        _check_kind(measured, "diffraction")
+        check_kind(measured, "diffraction")
         return self.apply(measured.pixels[None], measured.pixel_size)
 
 
@@ -126,15 +133,9 @@ class ImagePipeline(_Pipeline):
     kind: Literal["image"] = "image"
     pixel_nm: float = Field(default=0.045, gt=0.0, le=1.0)
     pixels: int = Field(default=64, ge=16, le=1024, multiple_of=2)
-    wall_per_nm: tuple[float, float] = (0.5, 4.0)
+    wall_per_nm: Walls = (0.5, 4.0)
     off_centre: float = Field(default=0.15, ge=0.0, le=0.5)
     spectrum: bool = True
-
-    @model_validator(mode="after")
-    def _check_walls(self) -> Self:
-        if not 0.0 <= self.wall_per_nm[0] < self.wall_per_nm[1] <= 10.0:
-            raise ValueError(f"wall_per_nm={self.wall_per_nm} must increase within 0 to 10")
-        return self
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -152,14 +153,10 @@ class ImagePipeline(_Pipeline):
         Raises:
             RefusalError: if pixels are too wide, or the images are too small.
         """
-        _check_scale(images, pixel_nm, self.pixel_nm, self.field_nm, "nm")
-        images, pixel = _binned(images, pixel_nm, self.pixel_nm)
+        check_scale(images, pixel_nm, self.pixel_nm, self.field_nm, "nm")
+        images, pixel = binned(images, pixel_nm, self.pixel_nm)
         flat = images - images.mean(axis=(1, 2), keepdims=True)
-        size = min(flat.shape[1:])
-        top, left = ((each - size) // 2 for each in flat.shape[1:])
-        square = flat[:, top : top + size, left : left + size]
-        low, high = (each * pixel * size for each in self.wall_per_nm)  # in points of the spectrum
-        across = long_axis_deg(_power(square), low, high)
+        across = across_walls_deg(flat, pixel, self.wall_per_nm)
         middle = np.tile((np.array(flat.shape[1:]) - 1.0) / 2.0, (len(flat), 1))
         every = self.pixel_nm / pixel
         upright = resampled(flat, middle, across, every, self.pixels)
@@ -167,10 +164,10 @@ class ImagePipeline(_Pipeline):
         turn = np.radians(across)
         centres = middle + offset[:, None] * np.stack([np.sin(turn), np.cos(turn)], axis=1)
         upright = resampled(flat, centres, across, every, self.pixels)
-        channels = [_standardised(upright)]
+        channels = [standardised(upright)]
         if self.spectrum:
-            power = _power(channels[0])
-            channels.append(_standardised(np.log(power + np.median(power, axis=(1, 2), keepdims=True) + 1e-12)))
+            power = power_spectra(channels[0])
+            channels.append(standardised(np.log(power + np.median(power, axis=(1, 2), keepdims=True) + 1e-12)))
         return np.stack(channels, axis=1).astype(np.float32)
 
     def of(self, measured: Micrograph) -> Float32Array:
@@ -179,7 +176,7 @@ class ImagePipeline(_Pipeline):
         Raises:
             RefusalError: if it is no image of a specimen, or its scale does not fit.
         """
-        _check_kind(measured, "image")
+        check_kind(measured, "image")
         return self.apply(measured.pixels[None], measured.pixel_size)
 
 
@@ -263,44 +260,3 @@ class PatternPipeline(_Pipeline):
 
 Pipeline: TypeAlias = Annotated[DiffractionPipeline | ImagePipeline | PatternPipeline, Field(discriminator="kind")]
 """Any pipeline, as a card stores it."""
-
-
-def _check_kind(measured: Micrograph, kind: str) -> None:
-    named = {"image": "an image of a specimen", "diffraction": "an electron diffraction pattern"}
-    if not isinstance(measured, Micrograph):
-        raise RefusalError(f"a {type(measured).__name__.lower()} is not {named[kind]}: give a micrograph")
-    if measured.kind != kind:
-        raise RefusalError(f"{named[measured.kind]} was given, by its scale in {measured.unit}: give {named[kind]}")
-
-
-def _check_scale(images: FloatArray, pixel: float, trained: float, field: float, unit: str) -> None:
-    if pixel > COARSE * trained:
-        raise RefusalError(
-            f"a pixel of {pixel:.3g} {unit} is too wide: the network needs {COARSE * trained:.3g} {unit} or less"
-        )
-    if (own := min(images.shape[1:]) * pixel) < field:
-        raise RefusalError(f"a field of {own:.3g} {unit} is too small: the network needs {field:.3g} {unit}")
-
-
-def _binned(images: FloatArray, pixel: float, trained: float) -> tuple[FloatArray, float]:
-    """Return the means of blocks of pixels, as wide as fit into a pixel of the network, and their width."""
-    count = int(trained / pixel + 1e-6)
-    if count < 2:
-        return images, pixel
-    rows, columns = (each // count for each in images.shape[1:])
-    blocks = images[:, : rows * count, : columns * count].reshape(len(images), rows, count, columns, count)
-    return np.asarray(blocks.mean(axis=(2, 4))), pixel * count
-
-
-def _power(images: FloatArray) -> FloatArray:
-    """Return the (B, N, N) power spectra of (B, N, N) images, with zero frequency at N // 2 and tapered edges."""
-    from scipy.fft import fft2, fftshift
-
-    taper = np.hanning(images.shape[1] + 2)[1:-1]
-    spectrum = fft2((images * (taper[:, None] * taper)).astype(np.float32))
-    return np.asarray(fftshift(spectrum.real**2 + spectrum.imag**2, axes=(1, 2)), dtype=np.float64)
-
-
-def _standardised(images: FloatArray) -> FloatArray:
-    spread = images.std(axis=(1, 2), keepdims=True)
-    return np.asarray((images - images.mean(axis=(1, 2), keepdims=True)) / np.where(spread > 0.0, spread, 1.0))

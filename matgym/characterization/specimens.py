@@ -38,8 +38,8 @@ class Specimen(ValueObject):
     twist_rad: float = 0.0
 
     @classmethod
-    def of(cls, structure: "Nanotube | Atoms") -> "Specimen":
-        """Return the atoms of a tube without its vacancies, or of ASE atoms as they are.
+    def of(cls, structure: "Nanotube | Atoms | Specimen") -> "Specimen":
+        """Return the atoms of a tube without its vacancies, of ASE atoms as they are, or a specimen itself.
 
         ASE atoms are periodic if they are so along z, with a cell vector along z; the axis is the middle of their
         extent.
@@ -47,6 +47,8 @@ class Specimen(ValueObject):
         Raises:
             StructureError: if there are no atoms, a cell vector along z is oblique, or it is no structure.
         """
+        if isinstance(structure, Specimen):
+            return structure
         if isinstance(structure, Nanotube):
             numbers = _NUMBERS[structure.species]
             held = numbers > 0

@@ -1,4 +1,4 @@
-"""What a task of recognition is: classes, a pipeline, and labelled measurements under conditions."""
+"""What a task of recognition is: a pipeline, labelled measurements under conditions, and perhaps classes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -34,12 +34,12 @@ class Samples(ValueObject):
 
     Attributes:
         inputs: (B, channels, …) inputs in half precision.
-        labels: (B,) numbers of the classes.
+        labels: (B,) numbers of the classes, or (B, …) of what else a task learns.
         levels: (B,) dose or counts of each measurement, in the unit of the task.
     """
 
     inputs: HalfArray
-    labels: IntArray
+    labels: NDArray[Any]
     levels: FloatArray
 
     def __len__(self) -> int:
@@ -56,8 +56,8 @@ class Samples(ValueObject):
         return cls(*(np.concatenate(each) for each in arrays))
 
 
-class RecognitionTask(ABC):
-    """A question about measurements with a fixed set of answers.
+class DrawnTask(ABC):
+    """A question about measurements that are drawn with their answers.
 
     Attributes:
         name: name of the task, as commands take it.
@@ -73,14 +73,9 @@ class RecognitionTask(ABC):
     question: ClassVar[str]
     level_name: ClassVar[str]
     levels: ClassVar[tuple[float, ...]]
-    pipeline: ClassVar[Pipeline]
+    pipeline: ClassVar[Any]
     training: ClassVar[Any]
     unseen: ClassVar[Any]
-
-    @property
-    @abstractmethod
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
 
     @abstractmethod
     def group(self, count: int, rng: np.random.Generator, conditions: Any, level: float | None) -> Samples:
@@ -113,6 +108,21 @@ class RecognitionTask(ABC):
         sizes = [min(GROUP, count - start) for start in range(0, count, GROUP)]
         return Samples.joined([self.group(size, rng, conditions, level) for size in sizes])
 
+    def facts(self) -> dict[str, Any]:
+        """Return what the data of the task depend on, for a card."""
+        return {"task": self.name, "training": asdict(self.training), "unseen": asdict(self.unseen)}
+
+
+class RecognitionTask(DrawnTask):
+    """A question about measurements with a fixed set of answers."""
+
+    pipeline: ClassVar[Pipeline]
+
+    @property
+    @abstractmethod
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+
     def augmented(self, inputs: "Tensor", rng: np.random.Generator) -> "Tensor":  # noqa: ARG002  # for subclasses
         """Return inputs of training changed at random in what does not change the answer; here, as they are."""
         return inputs
@@ -125,10 +135,6 @@ class RecognitionTask(ABC):
             pipeline: steps of the network, of the class of `self.pipeline`.
         """
         return None
-
-    def facts(self) -> dict[str, Any]:
-        """Return what the data of the task depend on, for a card."""
-        return {"task": self.name, "training": asdict(self.training), "unseen": asdict(self.unseen)}
 
 
 def uniform(rng: np.random.Generator, bounds: Range) -> float:

@@ -215,6 +215,30 @@ class ImageConditions:
     shift_angstrom: float = 2.0
     dose_per_angstrom2: Range = (300.0, 30000.0)
 
+    def microscope(self, rng: np.random.Generator, field_angstrom: float) -> tuple[Lens, Camera]:
+        """Draw a lens and a camera whose field has at least a width, Å."""
+        pixel = uniform(rng, self.pixel_angstrom)
+        camera = Camera(
+            int(np.ceil(field_angstrom / pixel)),
+            pixel,
+            1.0,
+            uniform(rng, self.spread_pixels),
+            (uniform(rng, self.drift_angstrom), uniform(rng, self.drift_angstrom)),
+        )
+        lens = Lens(
+            uniform(rng, self.defocus_nm),
+            uniform(rng, self.cs_mm),
+            uniform(rng, self.astigmatism_nm),
+            uniform(rng, (0.0, 180.0)),
+            uniform(rng, self.focal_spread_nm),
+        )
+        return lens, camera
+
+    def poses(self, rng: np.random.Generator, count: int) -> Poses:
+        """Draw poses."""
+        tilts = rng.uniform(*self.tilt_deg, count) * rng.choice([-1.0, 1.0], count)
+        return replace(Poses.random(rng, count, shift_angstrom=self.shift_angstrom), tilt_deg=tilts)
+
 
 class ChiralityFromImages(_ChiralityTask):
     """The chirality of a tube from its HRTEM image."""
@@ -256,31 +280,13 @@ class ChiralityFromImages(_ChiralityTask):
         """Return (B, H, W) images of one instrument, the width of a pixel, nm, (B,) labels and (B,) doses."""
         labels = rng.integers(len(tube_classes()), size=count)
         doses = np.full(count, level) if level else log_uniform(rng, conditions.dose_per_angstrom2, count)
-        pixel = uniform(rng, conditions.pixel_angstrom)
         # The corners of the part that is used lie beside the tube, and may be missing when it is turned.
-        wide = int(np.ceil((10.0 * self.pipeline.field_nm + 2.0 * conditions.shift_angstrom) / pixel))
-        camera = Camera(
-            wide,
-            pixel,
-            1.0,
-            uniform(rng, conditions.spread_pixels),
-            (uniform(rng, conditions.drift_angstrom), uniform(rng, conditions.drift_angstrom)),
-        )
-        lens = Lens(
-            uniform(rng, conditions.defocus_nm),
-            uniform(rng, conditions.cs_mm),
-            uniform(rng, conditions.astigmatism_nm),
-            uniform(rng, (0.0, 180.0)),
-            uniform(rng, conditions.focal_spread_nm),
-        )
-        tilts = rng.uniform(*conditions.tilt_deg, count) * rng.choice([-1.0, 1.0], count)
+        lens, camera = conditions.microscope(rng, 10.0 * self.pipeline.field_nm + 2.0 * conditions.shift_angstrom)
         images = hrtem(
             [Nanotube(*tube_classes()[label]) for label in labels],
-            replace(Poses.random(rng, count, shift_angstrom=conditions.shift_angstrom), tilt_deg=tilts),
+            conditions.poses(rng, count),
             beam=ElectronBeam(uniform(rng, conditions.voltage_kv)),
             lens=lens,
             camera=camera,
         )
-        seen = [replace(camera, dose_per_angstrom2=float(dose)).expose(image, rng) for image, dose in
-                zip(images, doses, strict=True)]  # fmt: skip
-        return np.array(seen), 0.1 * pixel, labels, doses
+        return camera.expose_each(images, doses, rng), 0.1 * camera.pixel_angstrom, labels, doses
