@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from matgym.characterization.recognition.defects import DefectsFromImages
 from matgym.characterization.recognition.powders import CrystalSystemFromPowder
-from matgym.characterization.recognition.tasks import RecognitionTask, Samples, Situation
+from matgym.characterization.recognition.tasks import DrawnTask, RecognitionTask, Samples, Situation
 from matgym.characterization.recognition.tubes import ChiralityFromDiffraction, ChiralityFromImages
 from matgym.errors import ConfigurationError
 from matgym.execution import Job, execute
@@ -18,6 +19,10 @@ from matgym.execution import Job, execute
 TASKS: Final[dict[str, RecognitionTask]] = {
     task.name: task for task in (ChiralityFromDiffraction(), ChiralityFromImages(), CrystalSystemFromPowder())
 }
+"""Tasks whose answer is a class."""
+
+PLACE_TASKS: Final = {task.name: task for task in (DefectsFromImages(),)}
+"""Tasks whose answer is a list of places."""
 
 CHUNK: Final = 512
 """Samples of a job; a choice of ours: some ten seconds."""
@@ -60,13 +65,14 @@ class Chunk:
     def run(self) -> pa.Table:
         """Return inputs as bytes of half precision, labels and levels."""
         rng = np.random.default_rng([self.seed, self.number])
-        samples = task_of(self.task).draw(self.count, rng, self.situation)
+        tasks: dict[str, DrawnTask] = {**TASKS, **PLACE_TASKS}
+        samples = tasks[self.task].draw(self.count, rng, self.situation)
         rows = [row.tobytes() for row in samples.inputs]
-        return pa.table({"inputs": pa.array(rows, pa.large_binary()), "label": samples.labels, "level": samples.levels})
+        return pa.table({"inputs": pa.array(rows, pa.large_binary()), "label": samples.labels.tolist(), "level": samples.levels})
 
 
 def draw_pool(
-    task: RecognitionTask,
+    task: DrawnTask,
     count: int,
     seed: int,
     folder: Path,
@@ -78,7 +84,7 @@ def draw_pool(
     """Draw many samples in several processes; chunks that are in the folder already are read.
 
     Args:
-        task: one of `TASKS`.
+        task: one of `TASKS` or `PLACE_TASKS`.
         count: number of samples.
         seed: random seed.
         folder: folder of the chunks, which one call at a time can use.
@@ -91,7 +97,7 @@ def draw_pool(
 
 
 def read_pool(
-    task: RecognitionTask, count: int, seed: int, folder: Path, *, situation: Situation = "training"
+    task: DrawnTask, count: int, seed: int, folder: Path, *, situation: Situation = "training"
 ) -> Samples:
     """Return samples that `draw_pool` drew, from any number of processes.
 
@@ -102,12 +108,12 @@ def read_pool(
     for chunk in _chunks(task, count, seed, situation):
         table = pq.read_table(folder / f"{chunk.key}.parquet")
         flat = np.frombuffer(b"".join(table["inputs"].to_pylist()), dtype=np.float16)
-        labels = table["label"].to_numpy().astype(np.int64)
+        labels = np.array(table["label"].to_pylist())
         levels = table["level"].to_numpy().astype(np.float64)
         parts.append(Samples(flat.reshape(-1, *task.pipeline.shape), labels, levels))
     return Samples.joined(parts)
 
 
-def _chunks(task: RecognitionTask, count: int, seed: int, situation: Situation) -> list[Chunk]:
+def _chunks(task: DrawnTask, count: int, seed: int, situation: Situation) -> list[Chunk]:
     counts = [min(CHUNK, count - start) for start in range(0, count, CHUNK)]
     return [Chunk(task.name, situation, number, each, seed) for number, each in enumerate(counts)]
