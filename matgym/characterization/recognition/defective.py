@@ -13,7 +13,7 @@ from matgym.characterization.specimens import Specimen
 from matgym.errors import RelaxationError, StructureError
 from matgym.frozen import ValueObject
 from matgym.structures import Nanotube
-from matgym.typing import FloatArray, IntArray
+from matgym.typing import BoolArray, FloatArray, IntArray
 
 KINDS: Final = ("vacancy", "Stone-Wales")
 """The defects that are looked for. The contrast of B and N is far below the noise: see docs/characterization.md."""
@@ -121,9 +121,10 @@ def _with_defects(tube: Nanotube, rng: np.random.Generator, stretch_angstrom: fl
     return tube.decorated(dict.fromkeys(vacant, "vacancy")).turned(*turned)
 
 
-def _near_defects(tube: Nanotube) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+def _near_defects(tube: Nanotube) -> BoolArray:
     """Return the (n_sites,) sites within `RELAXED_ANGSTROM` of a defect."""
-    defects = np.array([*np.flatnonzero(tube.species), *(each for pair in tube.stone_wales for each in pair)], dtype=int)
+    turned = [site for pair in tube.stone_wales for site in pair]
+    defects = np.array([*np.flatnonzero(tube.species), *turned], dtype=np.int64)
     positions = tube.positions_angstrom
     distances = np.linalg.norm(positions[:, None] - positions[defects], axis=2)
     return np.asarray((distances < RELAXED_ANGSTROM).any(axis=1))

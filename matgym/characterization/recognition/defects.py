@@ -37,9 +37,7 @@ class DefectsFromImages(DrawnTask):
     training = replace(ChiralityFromImages.training, dose_per_angstrom2=DOSES)
     unseen = replace(ChiralityFromImages.unseen, dose_per_angstrom2=DOSES)
 
-    def group(
-        self, count: int, rng: np.random.Generator, conditions: ImageConditions, level: float | None
-    ) -> Samples:
+    def group(self, count: int, rng: np.random.Generator, conditions: ImageConditions, level: float | None) -> Samples:
         """Return images as inputs, and their defects as labels; see `DrawnTask.group`.
 
         Labels are (B, `MOST_DEFECTS`, 3) rows, columns and kinds in pixels of the input, NaN where there are fewer.

@@ -1,14 +1,13 @@
 """Train a network for a task, calibrate it, measure it and store it with a card; cross-validation; baselines."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Unpack
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from matgym.characterization.recognition.learned import (
     STORE,
@@ -26,14 +25,13 @@ from matgym.characterization.recognition.measures import (
     top_accuracy,
 )
 from matgym.characterization.recognition.networks import Classifier, make_network, settings_of
-from matgym.characterization.recognition.registry import draw_pool, task_of
+from matgym.characterization.recognition.registry import task_of
 from matgym.characterization.recognition.tasks import RecognitionTask, Samples
+from matgym.characterization.recognition.training import FitSettings, OnChunk, Pools, fit_weights
 from matgym.errors import ConfigurationError
-from matgym.execution import Job
-from matgym.learning.config import check_counts, check_not_negative, check_positive
-from matgym.learning.devices import device_of
+from matgym.learning.config import check_counts
 from matgym.learning.metrics import distance_model
-from matgym.learning.trainer import Options, Training, digest, one_cycle, train
+from matgym.learning.trainer import Options
 from matgym.typing import IntArray
 
 FEATURE_ROWS: Final = 5000
@@ -41,33 +39,19 @@ FEATURE_ROWS: Final = 5000
 
 
 @dataclass(frozen=True)
-class RecognitionFit:
-    """The settings of the fit of a network.
+class RecognitionFit(FitSettings):
+    """The settings of the fit of a network; see `FitSettings` for the others.
 
     Attributes:
         network: name of the network; see `matgym.characterization.recognition.networks`.
         settings: its settings; those that are left out have their defaults.
-        epochs: passes over the samples.
-        batch_size: samples in a step.
-        learning_rate: highest learning rate of the one-cycle schedule.
-        weight_decay: weight decay of AdamW.
-        augmented: whether inputs are changed at random by `RecognitionTask.augmented`.
-        seed: random seed.
     """
 
     network: str = "resnet"
     settings: dict[str, Any] = field(default_factory=dict)
-    epochs: int = 30
-    batch_size: int = 128
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
-    augmented: bool = True
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        check_counts(self, "epochs", "batch_size")
-        check_positive(self, "learning_rate")
-        check_not_negative(self, "weight_decay")
+        super().__post_init__()
         settings_of(self.network, self.settings)
 
 
@@ -107,38 +91,18 @@ def fit_network(
     """Train a network and return it with the weights of the epoch of the smallest loss on validation samples."""
     torch.manual_seed(config.seed)
     net = make_network(config.network, config.settings, learned.inputs.shape[1:], len(task.classes))
-    arrays = [part for samples in (learned, validation) for part in (samples.inputs, samples.labels)]
-    identity = {"config": asdict(config), "samples": digest(*arrays)}
-    train(_training(net, task, learned, validation, config, stage), identity, **options)
-    return net
 
-
-def _training(
-    net: Classifier, task: RecognitionTask, learned: Samples, validation: Samples, config: RecognitionFit, stage: str
-) -> Training[tuple[Tensor, Tensor]]:
-    rng = np.random.default_rng(config.seed)
-    steps = -(-len(learned) // config.batch_size)
-
-    def batches(_progress: float) -> Iterator[tuple[Tensor, Tensor]]:
-        device = device_of(net)
-        for rows in np.array_split(rng.permutation(len(learned)), steps):
-            inputs = torch.from_numpy(learned.inputs[rows].astype(np.float32))
-            inputs = task.augmented(inputs, rng) if config.augmented else inputs
-            yield inputs.to(device), torch.from_numpy(learned.labels[rows]).to(device)
-
-    def losses(batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        return {"train": torch.nn.functional.cross_entropy(net(batch[0]), batch[1])}
-
-    def validate(_epoch: int) -> dict[str, float]:
+    def measure() -> dict[str, float]:
         logits = torch.from_numpy(outputs(net, validation.inputs)[0])
         labels = torch.from_numpy(np.array(validation.labels))
         error = float(torch.nn.functional.cross_entropy(logits, labels))
         return {"error": error, "accuracy": float((logits.argmax(dim=1) == labels).double().mean())}
 
-    update = one_cycle(
-        net, losses, rate=config.learning_rate, steps=config.epochs * steps, weight_decay=config.weight_decay
-    )
-    return Training(stage, net, [update], batches, validate, rng, config.epochs)
+    fit_weights(
+        net, learned, validation, config, loss=torch.nn.functional.cross_entropy, measure=measure,
+        augment=lambda inputs, labels, rng: (task.augmented(inputs, rng), labels), stage=stage, **options,
+    )  # fmt: skip
+    return net
 
 
 def calibrated(
@@ -176,7 +140,7 @@ def train_recognizer(
     force: bool = False,
     workers: int = 1,
     inputs: Iterable[Path] = (),
-    on_chunk: Callable[[str, Job, bool], None] = lambda _pool, _job, _before: None,
+    on_chunk: OnChunk = lambda _pool, _job, _before: None,
     **options: Unpack[Options],
 ) -> RecognitionCard:
     """Draw samples, train a network, calibrate and measure it, and store it at `output` with a card.
@@ -197,21 +161,13 @@ def train_recognizer(
     with STORE.training(output, force=force, inputs=inputs, pieces=("pool-*/*",)) as work:
         options["checkpoints"] = work.folder / "checkpoints"
 
-        def pool(name: str, count: int, seed: int, situation: Any = "training") -> Samples:
-            def on_done(job: Job, before: bool) -> None:
-                on_chunk(name, job, before)
-
-            folder = work.folder / f"pool-{name}"
-            return draw_pool(task, count, seed, folder, situation=situation, workers=workers, on_done=on_done)
-
-        # Seeds of pools that no other pool has: 4 for each seed of the configuration.
-        learned = pool("training", config.samples, 4 * config.seed)
-        validation = pool("validation", config.validation, 4 * config.seed + 1)
+        pools = Pools(task, work.folder, config.seed, workers, on_chunk)
+        learned, validation = pools.draw("training", config.samples), pools.draw("validation", config.validation)
         net = fit_network(task, learned, validation, config.fit, **options)
         recognizer = calibrated(net, task, learned, validation, config.accuracy)
         metrics = {
-            "training": figures(recognizer, pool("test", config.test, 4 * config.seed + 2)),
-            "unseen": figures(recognizer, pool("unseen", config.test, 4 * config.seed + 3, "unseen")),
+            "training": figures(recognizer, pools.draw("test", config.test)),
+            "unseen": figures(recognizer, pools.draw("unseen", config.test)),
         }
         work.begin_output()
         return save_recognizer(

@@ -1,5 +1,6 @@
 """A trained network for one task: its answers with calibrated probabilities or a refusal, and its files."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -162,7 +163,7 @@ def save_recognizer(recognizer: Recognizer, path: Path | str, **facts: object) -
     """
     calibration = recognizer.calibration
     tensors = {f"network.{name}": value for name, value in recognizer.network.state_dict().items()}
-    tensors |= {f"distances.{name}": torch.from_numpy(np.array(value)) for name, value in calibration.distances.items()}
+    tensors |= distance_tensors(calibration.distances)
     return STORE.save(
         path,
         tensors,
@@ -174,6 +175,26 @@ def save_recognizer(recognizer: Recognizer, path: Path | str, **facts: object) -
             **facts,
         },
     )
+
+
+def stored_distances(tensors: Mapping[str, torch.Tensor], size: int) -> dict[str, FloatArray]:
+    """Return the arrays of a `distance_model` of a number of features that are stored as `distances.…`.
+
+    Raises:
+        ConfigurationError: if they do not fit the features.
+    """
+    distances = {name: value.numpy() for name, value in part(tensors, "distances").items()}
+    wanted = {"centre": (size,), "whitening": (size, size), "threshold": (1,)}
+    if {name: value.shape for name, value in distances.items()} != wanted:
+        raise ConfigurationError(
+            f"distances are {sorted(distances)}, and {sorted(wanted)} of {size} features are needed"
+        )
+    return distances
+
+
+def distance_tensors(distances: Mapping[str, FloatArray]) -> dict[str, torch.Tensor]:
+    """Return the arrays of a `distance_model` by the names under which they are stored."""
+    return {f"distances.{name}": torch.from_numpy(np.array(value)) for name, value in distances.items()}
 
 
 def load_recognizer(path: Path | str) -> Recognizer:
@@ -188,11 +209,5 @@ def load_recognizer(path: Path | str) -> Recognizer:
 def _built(card: RecognitionCard, tensors: dict[str, torch.Tensor]) -> Recognizer:
     build = partial(build_network, card.network, card.settings, card.pipeline.shape, len(card.classes))
     network = filled(build, part(tensors, "network")).eval()
-    distances = {name: value.numpy() for name, value in part(tensors, "distances").items()}
-    size = network.last.in_features
-    wanted = {"centre": (size,), "whitening": (size, size), "threshold": (1,)}
-    if {name: value.shape for name, value in distances.items()} != wanted:
-        raise ConfigurationError(
-            f"distances are {sorted(distances)}, and {sorted(wanted)} of {size} features are needed"
-        )
+    distances = stored_distances(tensors, network.last.in_features)
     return Recognizer(network, card.classes, card.pipeline, Calibration(card.temperature, card.threshold, distances))

@@ -68,7 +68,9 @@ class Chunk:
         tasks: dict[str, DrawnTask] = {**TASKS, **PLACE_TASKS}
         samples = tasks[self.task].draw(self.count, rng, self.situation)
         rows = [row.tobytes() for row in samples.inputs]
-        return pa.table({"inputs": pa.array(rows, pa.large_binary()), "label": samples.labels.tolist(), "level": samples.levels})
+        return pa.table(
+            {"inputs": pa.array(rows, pa.large_binary()), "label": samples.labels.tolist(), "level": samples.levels}
+        )
 
 
 def draw_pool(
@@ -96,9 +98,7 @@ def draw_pool(
     return read_pool(task, count, seed, folder, situation=situation)
 
 
-def read_pool(
-    task: DrawnTask, count: int, seed: int, folder: Path, *, situation: Situation = "training"
-) -> Samples:
+def read_pool(task: DrawnTask, count: int, seed: int, folder: Path, *, situation: Situation = "training") -> Samples:
     """Return samples that `draw_pool` drew, from any number of processes.
 
     Raises:

@@ -35,6 +35,7 @@ class UNet(nn.Module):
     def __init__(self, kinds: int, width: int = 24) -> None:
         check_sizes(kinds=kinds, width=width)
         super().__init__()
+        self.features = 4 * width  # channels of the deepest stage
         self.first = nn.Sequential(_conv(1, width, 4, STRIDE, 1), _conv(width, width))
         self.middle = nn.Sequential(nn.MaxPool2d(2), _conv(width, 2 * width), _conv(2 * width, 2 * width))
         self.deepest = nn.Sequential(nn.MaxPool2d(2), _conv(2 * width, 4 * width), _conv(4 * width, 4 * width))

@@ -4,8 +4,8 @@
 
 draws samples, trains and measures, and writes TASK.safetensors and TASK.json into
 matgym/characterization/recognition/weights. It takes up to an hour on two cores; an interrupted call continues. The
-tasks are chirality-diffraction, chirality-hrtem and crystal-system. With `--quick` the settings are small, and the
-weights go to runs/quick.
+tasks are chirality-diffraction, chirality-hrtem, crystal-system and defects-hrtem. With `--quick` the settings are
+small, and the weights go to runs/quick.
 """
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -16,7 +16,9 @@ import torch
 
 from matgym.characterization.recognition.fitting import RecognitionConfig, RecognitionFit, train_recognizer
 from matgym.characterization.recognition.learned import STORE
-from matgym.characterization.recognition.registry import CHUNK, TASKS
+from matgym.characterization.recognition.locating import LocatorConfig, LocatorFit, train_locator
+from matgym.characterization.recognition.locators import LOCATORS
+from matgym.characterization.recognition.registry import CHUNK
 from matgym.cli.console import progress
 from scripts.studies import common
 
@@ -26,26 +28,29 @@ CONFIGS = {
     "crystal-system": RecognitionConfig(
         "crystal-system", samples=100_000, fit=RecognitionFit(settings={"width": 24}, epochs=30)
     ),
+    "defects-hrtem": LocatorConfig("defects-hrtem", samples=24_000, fit=LocatorFit(epochs=14, batch_size=32)),
 }
 """Settings of the trainings, chosen for an hour on two cores."""
 
 
 def quick(config):
     """Return small settings: a training of seconds that learns hardly anything."""
-    fit = replace(config.fit, settings={"width": 4, "blocks": 1, "hidden": (16,)}, epochs=1)
+    tiny = {"width": 4} if isinstance(config, LocatorConfig) else {"settings": {"width": 4, "blocks": 1, "hidden": (16,)}}
+    fit = replace(config.fit, epochs=1, **tiny)
     return replace(config, samples=64, validation=32, test=32, fit=fit)
 
 
 def main(arguments=None):
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("task", choices=CONFIGS)
     parser.add_argument("--quick", action="store_true", help="small settings; weights go to runs/quick")
     parser.add_argument("--workers", type=int, default=2, help="processes that draw samples, and threads of torch")
     parser.add_argument("--output", type=Path, help="another .safetensors file")
     parser.add_argument("--force", action="store_true", help="replace weights that exist")
     given = parser.parse_args(arguments)
     config = quick(CONFIGS[given.task]) if given.quick else CONFIGS[given.task]
-    folder = common.OUTPUT / "runs" / "quick" / "weights" if given.quick else STORE.shipped
+    train, store = (train_locator, LOCATORS) if isinstance(config, LocatorConfig) else (train_recognizer, STORE)
+    folder = common.OUTPUT / "runs" / "quick" / "weights" if given.quick else store.shipped
     output = given.output or folder / f"{given.task}.safetensors"
     torch.set_num_threads(given.workers)
     finished = {}
@@ -56,7 +61,7 @@ def main(arguments=None):
             finished[pool] = finished.get(pool, 0) + 1
             show(f"{pool} samples", finished[pool], -(-counts[pool] // CHUNK))
 
-        card = train_recognizer(
+        card = train(
             config,
             output,
             command=f"python -m scripts.studies.characterization.train {given.task}",

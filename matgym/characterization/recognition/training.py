@@ -1,0 +1,131 @@
+"""What the trainings of all tasks of recognition share: pools of samples, settings, and the fit of weights."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, Unpack
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from matgym.characterization.recognition.registry import draw_pool
+from matgym.characterization.recognition.tasks import DrawnTask, Samples, Situation
+from matgym.execution import Job
+from matgym.learning.config import check_counts, check_not_negative, check_positive
+from matgym.learning.devices import device_of
+from matgym.learning.trainer import Options, Training, digest, one_cycle, train
+
+Batch: TypeAlias = tuple[Tensor, Tensor]
+"""Inputs and labels."""
+
+OnChunk: TypeAlias = Callable[[str, Job, bool], None]
+"""Function that is called with the name of a pool, a finished job of it, and whether it was finished before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSettings:
+    """The settings of a fit that do not depend on the network.
+
+    Attributes:
+        epochs: passes over the samples.
+        batch_size: samples in a step.
+        learning_rate: highest learning rate of the one-cycle schedule.
+        weight_decay: weight decay of AdamW.
+        augmented: whether inputs are changed at random in what does not change the answer, or changes it as well.
+        seed: random seed.
+    """
+
+    epochs: int = 30
+    batch_size: int = 128
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    augmented: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_counts(self, "epochs", "batch_size")
+        check_positive(self, "learning_rate")
+        check_not_negative(self, "weight_decay")
+
+
+@dataclass(frozen=True)
+class Pools:
+    """The pools of samples of one training, stored in chunks.
+
+    Attributes:
+        task: the task.
+        folder: folder of the pools.
+        seed: random seed of the configuration; each pool has its own.
+        workers: number of processes that draw samples.
+        on_chunk: see `OnChunk`.
+    """
+
+    task: DrawnTask
+    folder: Path
+    seed: int
+    workers: int
+    on_chunk: OnChunk
+
+    def draw(self, name: str, count: int) -> Samples:
+        """Return the samples of a pool: "training", "validation", "test", or "unseen", the test under other conditions.
+
+        Chunks that are in the folder already are read.
+        """
+
+        def on_done(job: Job, before: bool) -> None:
+            self.on_chunk(name, job, before)
+
+        # Seeds of pools that no other pool has: 4 for each seed of the configuration.
+        seed = 4 * self.seed + ("training", "validation", "test", "unseen").index(name)
+        situation: Situation = "unseen" if name == "unseen" else "training"
+        folder = self.folder / f"pool-{name}"
+        return draw_pool(self.task, count, seed, folder, situation=situation, workers=self.workers, on_done=on_done)
+
+
+def fit_weights(
+    net: nn.Module,
+    learned: Samples,
+    validation: Samples,
+    settings: FitSettings,
+    *,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    measure: Callable[[], Mapping[str, float]],
+    augment: Callable[[Tensor, Tensor, np.random.Generator], Batch],
+    stage: str = "network",
+    **options: Unpack[Options],
+) -> None:
+    """Train a network, and load the weights of the epoch of the smallest error on validation samples into it.
+
+    Args:
+        net: network with fresh weights.
+        learned: samples of training.
+        validation: samples on which `measure` depends.
+        settings: the settings.
+        loss: function of the outputs of the network and the labels.
+        measure: function that returns metrics of the network on the validation samples, with "error".
+        augment: function that changes inputs and labels at random.
+        stage: name of the stage.
+        options: see `matgym.learning.trainer.Options`.
+    """
+    rng = np.random.default_rng(settings.seed)
+    steps = -(-len(learned) // settings.batch_size)
+
+    def batches(_progress: float) -> Iterator[Batch]:
+        device = device_of(net)
+        for rows in np.array_split(rng.permutation(len(learned)), steps):
+            inputs = torch.from_numpy(learned.inputs[rows].astype(np.float32))
+            labels = torch.from_numpy(learned.labels[rows])
+            if settings.augmented:
+                inputs, labels = augment(inputs, labels, rng)
+            yield inputs.to(device), labels.to(device)
+
+    def losses(batch: Batch) -> dict[str, Tensor]:
+        return {"train": loss(net(batch[0]), batch[1])}
+
+    arrays: list[Any] = [part for samples in (learned, validation) for part in (samples.inputs, samples.labels)]
+    identity = {"config": asdict(settings), "samples": digest(*arrays)}
+    update = one_cycle(
+        net, losses, rate=settings.learning_rate, steps=settings.epochs * steps, weight_decay=settings.weight_decay
+    )
+    train(Training(stage, net, [update], batches, lambda _epoch: measure(), rng, settings.epochs), identity, **options)
