@@ -7,6 +7,7 @@ formulas, limits and accuracy.
 
 from matgym.characterization.answers import Characterization, characterize
 from matgym.characterization.crystals import Crystal
+from matgym.characterization.defect_maps import DefectMap
 from matgym.characterization.diffraction import Detector, Exposure, atom_patterns, tube_patterns
 from matgym.characterization.electrons import ElectronBeam
 from matgym.characterization.files import (
@@ -30,6 +31,7 @@ __all__ = [
     "Characterization",
     "Crystal",
     "DarkField",
+    "DefectMap",
     "Detector",
     "Diffractometer",
     "ElectronBeam",

@@ -11,19 +11,21 @@ from matgym.files import check_output
 
 def characterize(
     file: Annotated[Path, typer.Argument(help="Image, diffraction pattern or powder pattern.")],
-    what: Annotated[str, typer.Option(help="Question: chirality or crystal.")] = "chirality",
+    what: Annotated[str, typer.Option(help="Question: chirality, crystal or defects.")] = "chirality",
     pixel_nm: Annotated[float | None, typer.Option(help="Width of a pixel of an image, nm.")] = None,
     pixel_per_nm: Annotated[float | None, typer.Option(help="Width of a pixel of a diffraction pattern, 1/nm.")] = None,
     wavelength: Annotated[float | None, typer.Option(help="Wavelength of a powder pattern, Å.")] = None,
-    best: Annotated[int, typer.Option(min=1, max=1000, help="Number of answers.")] = 3,
+    best: Annotated[int | None, typer.Option(min=1, max=1000, help="Number of classes in the answer; 3.")] = None,
     model: Annotated[
         Path | None, typer.Option(help="Stored network (.safetensors) in place of the shipped one.")
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Picture (.png) of the file beside a simulation.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Picture (.png) of the file beside a simulation or marks.")
+    ] = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Recognise a tube or a crystal in a file of an instrument, with calibrated probabilities or a refusal."""
+    """Recognise a tube, its defects or a crystal in a file of an instrument, with probabilities or a refusal."""
     from matgym.characterization.answers import characterize as answer_of
 
     if output is not None:
@@ -39,8 +41,7 @@ def characterize(
     )
     if output is not None:
         found.save_picture(output)
-    rows = [{"class": name, "probability": share} for name, share in found.answer.best]
-    lines = [f"No answer: {found.answer.refusal}."] if found.answer.refusal else [f"Answer: {rows[0]['class']}"]
+    lines = [found.summary()]
     if output is not None:
         lines.append(f"  picture: {output.resolve()}")
-    print_result(found.as_dict(), (found.question, rows), lines=lines, json=json)
+    print_result(found.as_dict(), (found.question, found.rows()), lines=lines, json=json)

@@ -35,8 +35,9 @@ CONFIGS = {
 
 def quick(config):
     """Return small settings: a training of seconds that learns hardly anything."""
-    tiny = {"width": 4} if isinstance(config, LocatorConfig) else {"settings": {"width": 4, "blocks": 1, "hidden": (16,)}}
-    fit = replace(config.fit, epochs=1, **tiny)
+    small = {"width": 4, "blocks": 1, "hidden": (16,)}
+    sizes = {"width": 4} if isinstance(config, LocatorConfig) else {"settings": small}
+    fit = replace(config.fit, epochs=1, **sizes)
     return replace(config, samples=64, validation=32, test=32, fit=fit)
 
 
