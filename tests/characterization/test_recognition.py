@@ -32,7 +32,7 @@ from matgym.characterization.recognition.measures import (
 from matgym.characterization.recognition.networks import DEFAULTS, make_network, settings_of
 from matgym.characterization.recognition.powders import CrystalSystemFromPowder, prototypes
 from matgym.characterization.recognition.random_crystals import SYSTEMS, random_crystal
-from matgym.characterization.recognition.registry import TASKS, draw_pool, read_pool, task_of
+from matgym.characterization.recognition.registry import PLACE_TASKS, TASKS, draw_pool, read_pool, task_of
 from matgym.characterization.recognition.tasks import RecognitionTask, Samples
 from matgym.characterization.recognition.tubes import tube_classes
 from matgym.errors import ConfigurationError, RefusalError, WeightsError
@@ -359,7 +359,7 @@ def test_the_command_of_training_stores_a_network_and_its_command(tmp_path, monk
     assert "unseen accuracy" in capsys.readouterr().out
     weights = tmp_path / "runs" / "quick" / "weights" / "crystal-system.safetensors"
     assert STORE.load_card(weights).command == "python -m scripts.studies.characterization.train crystal-system"
-    assert set(train.CONFIGS) == set(TASKS)
+    assert set(train.CONFIGS) == {*TASKS, *PLACE_TASKS}
 
 
 @pytest.mark.parametrize(

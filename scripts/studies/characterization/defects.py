@@ -58,8 +58,8 @@ class Settings:
     """
 
     defects: int = 100
-    test: int = 512
-    chosen: int = 512
+    test: int = 256
+    chosen: int = 256
     seed: int = 2000
 
 
