@@ -416,10 +416,10 @@ def test_a_stored_network_gives_the_same_places(locator, tmp_path):
     save_locator(locator, tmp_path / "a.safetensors", **FACTS)
     read = load_locator(tmp_path / "a.safetensors")
     inputs = SPOTS.draw(8, np.random.default_rng(3)).inputs
-    one, other = read.places(inputs), locator.places(inputs)
+    (one, far), (other, other_far) = read.search(inputs), locator.search(inputs)
     assert np.array_equal(one.places, other.places)
     assert np.array_equal(one.scores, other.scores)
-    assert np.array_equal(read.strangeness(inputs), locator.strangeness(inputs))
+    assert np.array_equal(far, other_far)
 
 
 @pytest.mark.parametrize(
@@ -444,9 +444,9 @@ def test_large_images_are_near_to_training_if_a_part_of_them_is(locator):
     inputs = SPOTS.draw(1, np.random.default_rng(4)).inputs.astype(np.float32)
     wide = np.pad(inputs, ((0, 0), (0, 0), (0, 48), (0, 48)), constant_values=9.0)
     assert found_peaks(locator.network, wide, 48)[1].shape[1] == 9
-    assert locator.strangeness(inputs)[0] < 1.0
-    assert locator.strangeness(wide[:, :, 48:, 48:])[0] > 1.0
-    assert locator.strangeness(wide)[0] < locator.strangeness(wide[:, :, 48:, 48:])[0]
+    near, mixed, far = (locator.search(each)[1][0] for each in (inputs, wide, wide[:, :, 48:, 48:]))
+    assert near < 1.0 < far
+    assert mixed < far
 
 
 # ---- characterize

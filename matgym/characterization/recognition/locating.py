@@ -69,7 +69,7 @@ class LocatorConfig:
     """
 
     task: str = "defects-hrtem"
-    samples: int = 24_000
+    samples: int = 20_000
     validation: int = 2_000
     test: int = 2_000
     seed: int = 0
@@ -203,7 +203,8 @@ def logistic(scores: FloatArray, hits: BoolArray) -> tuple[float, float]:
 
 def place_figures(locator: Locator, samples: Samples, task: DefectsFromImages) -> dict[str, float]:
     """Return precision, recall and F1 by kind and together, the calibration error and the share of refusals."""
-    found, true = within(locator.places(samples.inputs), task), within(Places.of_labels(samples.labels), task)
+    told, far = locator.search(samples.inputs)
+    found, true = within(told, task), within(Places.of_labels(samples.labels), task)
     figures = {
         f"{measure} {name}": float(getattr(score, measure))
         for name, score in scores(found, true, TOLERANCE_NM / task.pipeline.pixel_nm, task.kinds).items()
@@ -213,7 +214,7 @@ def place_figures(locator: Locator, samples: Samples, task: DefectsFromImages) -
     both = np.stack([1.0 - found.scores, found.scores], axis=1)
     return figures | {
         "calibration_error": expected_calibration_error(both, hits.astype(np.int64)) if len(found) else 0.0,
-        "refused": float((locator.strangeness(samples.inputs) > 1.0).mean()),
+        "refused": float((far > 1.0).mean()),
         "samples": float(len(samples)),
     }
 

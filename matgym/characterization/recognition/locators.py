@@ -104,24 +104,20 @@ class Locator:
     pipeline: FieldPipeline
     calibration: LocatorCalibration
 
-    def places(self, inputs: NDArray[Any]) -> Places:
-        """Return the defects in (B, 1, H, W) inputs, in pixels of the inputs, with probabilities from the threshold."""
-        found = self._peaks(inputs)[0]
+    def search(self, inputs: NDArray[Any]) -> tuple[Places, FloatArray]:
+        """Find the defects in (B, 1, H, W) inputs.
+
+        Returns:
+            The defects whose probability reaches the threshold, in pixels of the inputs, with probabilities as scores;
+            and the (B,) distances of the inputs from those of training, of which 1 is the limit. The distance of a
+            large input is that of its nearest part of the size of training.
+        """
+        found, features = found_peaks(self.network, inputs, self.pipeline.pixels)
         probabilities = self.calibration.probabilities(found.scores)
         told = probabilities >= self.calibration.threshold
-        return Places(found.image, found.places, found.kinds, probabilities).take(told)
-
-    def strangeness(self, inputs: NDArray[Any]) -> FloatArray:
-        """Return the (B,) distances of inputs from those of training; 1 is the limit.
-
-        The distance of a large input is that of its nearest part of the size of training.
-        """
-        features = self._peaks(inputs)[1]
         far = distance(features.reshape(-1, features.shape[2]), self.calibration.distances)
-        return np.asarray(far.reshape(features.shape[:2]).min(axis=1))
-
-    def _peaks(self, inputs: NDArray[Any]) -> tuple[Places, FloatArray]:
-        return found_peaks(self.network, inputs, self.pipeline.pixels)
+        places = Places(found.image, found.places, found.kinds, probabilities).take(told)
+        return places, np.asarray(far.reshape(features.shape[:2]).min(axis=1))
 
     def locate(self, measured: Micrograph) -> DefectAnswer:
         """Find the defects in an image.
@@ -130,10 +126,10 @@ class Locator:
             RefusalError: if the image cannot be brought to the scale of the network.
         """
         inputs, frame = self.pipeline.of(measured)
-        if (far := float(self.strangeness(inputs)[0])) > 1.0:
-            reason = f"it differs from all training images: its distance is {far:.2f}, and 1 is the limit"
+        found, far = self.search(inputs)
+        if far[0] > 1.0:
+            reason = f"it differs from all training images: its distance is {far[0]:.2f}, and 1 is the limit"
             return DefectAnswer((), reason)
-        found = self.places(inputs)
         found = found.take(frame.shown(found.places[None], RIM_NM / self.pipeline.pixel_nm)[0])
         own = frame.in_images(found.places[None])[0] * measured.pixel_size
         defects = [

@@ -28,7 +28,7 @@ CONFIGS = {
     "crystal-system": RecognitionConfig(
         "crystal-system", samples=100_000, fit=RecognitionFit(settings={"width": 24}, epochs=30)
     ),
-    "defects-hrtem": LocatorConfig("defects-hrtem", samples=24_000, fit=LocatorFit(epochs=14, batch_size=32)),
+    "defects-hrtem": LocatorConfig("defects-hrtem", samples=20_000, fit=LocatorFit(epochs=10, batch_size=32)),
 }
 """Settings of the trainings, chosen for an hour on two cores."""
 
