@@ -1,10 +1,11 @@
-"""Train the network of a task of recognition, calibrate it, and store it with a card.
+"""Train the network of a task of recognition or of reading, calibrate it, and store it with a card.
 
     python -m scripts.studies.characterization.train chirality-diffraction
 
 draws samples, trains and measures, and writes TASK.safetensors and TASK.json into
 matgym/characterization/recognition/weights. It takes up to an hour on two cores; an interrupted call continues. The
-tasks are chirality-diffraction, chirality-hrtem and crystal-system. With `--quick` the settings are small, and the
+tasks are chirality-diffraction, chirality-hrtem and crystal-system. Those of reading, film-micrograph and
+forest-curves, are stored in matgym/characterization/reading/weights. With `--quick` the settings are small, and the
 weights go to runs/quick.
 """
 
@@ -14,9 +15,11 @@ from pathlib import Path
 
 import torch
 
+from matgym.characterization.reading.fitting import ReadingConfig, train_reader
+from matgym.characterization.reading.learned import STORE as READERS
 from matgym.characterization.recognition.fitting import RecognitionConfig, RecognitionFit, train_recognizer
 from matgym.characterization.recognition.learned import STORE
-from matgym.characterization.recognition.registry import CHUNK, TASKS
+from matgym.characterization.recognition.registry import CHUNK
 from matgym.cli.console import progress
 from scripts.studies import common
 
@@ -25,6 +28,12 @@ CONFIGS = {
     "chirality-hrtem": RecognitionConfig("chirality-hrtem", samples=40_000, fit=RecognitionFit(epochs=20)),
     "crystal-system": RecognitionConfig(
         "crystal-system", samples=100_000, fit=RecognitionFit(settings={"width": 24}, epochs=30)
+    ),
+    "film-micrograph": ReadingConfig(
+        "film-micrograph", samples=20_000, fit=RecognitionFit(settings={"width": 8, "hidden": (64,)}, epochs=30)
+    ),
+    "forest-curves": ReadingConfig(
+        "forest-curves", samples=100_000, fit=RecognitionFit(settings={"width": 8, "hidden": (64,)}, epochs=30)
     ),
 }
 """Settings of the trainings, chosen for an hour on two cores."""
@@ -38,14 +47,15 @@ def quick(config):
 
 def main(arguments=None):
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("task", choices=CONFIGS)
     parser.add_argument("--quick", action="store_true", help="small settings; weights go to runs/quick")
     parser.add_argument("--workers", type=int, default=2, help="processes that draw samples, and threads of torch")
     parser.add_argument("--output", type=Path, help="another .safetensors file")
     parser.add_argument("--force", action="store_true", help="replace weights that exist")
     given = parser.parse_args(arguments)
     config = quick(CONFIGS[given.task]) if given.quick else CONFIGS[given.task]
-    folder = common.OUTPUT / "runs" / "quick" / "weights" if given.quick else STORE.shipped
+    store = READERS if isinstance(config, ReadingConfig) else STORE
+    folder = common.OUTPUT / "runs" / "quick" / "weights" if given.quick else store.shipped
     output = given.output or folder / f"{given.task}.safetensors"
     torch.set_num_threads(given.workers)
     finished = {}
@@ -56,15 +66,16 @@ def main(arguments=None):
             finished[pool] = finished.get(pool, 0) + 1
             show(f"{pool} samples", finished[pool], -(-counts[pool] // CHUNK))
 
-        card = train_recognizer(
-            config,
-            output,
-            command=f"python -m scripts.studies.characterization.train {given.task}",
-            force=given.force or given.quick,
-            workers=given.workers,
-            on_chunk=on_chunk,
-            on_epoch=lambda epoch: show("epochs", epoch.number, config.fit.epochs, epoch.note),
-        )
+        options = {
+            "command": f"python -m scripts.studies.characterization.train {given.task}",
+            "force": given.force or given.quick,
+            "on_epoch": lambda epoch: show("epochs", epoch.number, config.fit.epochs, epoch.note),
+        }
+        if isinstance(config, ReadingConfig):
+            show("samples", 0, 1)
+            card = train_reader(config, output, **options)
+        else:
+            card = train_recognizer(config, output, workers=given.workers, on_chunk=on_chunk, **options)
     print(output)
     for situation, metrics in card.metrics.items():
         print(situation, ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
