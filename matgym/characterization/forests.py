@@ -153,10 +153,22 @@ def measured_forests(forest: Forest, probes: Probes, normals: FloatArray) -> Flo
         probes: the instruments.
         normals: (B, 181) standard normal numbers.
     """
-    spectra, photons = forest_spectra(forest, probes), forest_scattering(forest, probes)
-    first = spectra + np.sqrt(spectra / probes.counts[:, None]) * normals[:, : len(SHIFTS_CM)]
-    second = photons + np.sqrt(photons) * normals[:, len(SHIFTS_CM) :]
-    return np.maximum(np.concatenate([first, second], axis=1), 0.0)
+    first, second = np.split(normals, [len(SHIFTS_CM)], axis=1)
+    return np.concatenate(
+        [measured_spectra(forest, probes, first), measured_scattering(forest, probes, second)], axis=1
+    )
+
+
+def measured_spectra(forest: Forest, probes: Probes, normals: FloatArray) -> FloatArray:
+    """Return (B, 141) measured spectra for (B, 141) standard normal numbers; see `forest_spectra`."""
+    spectra = forest_spectra(forest, probes)
+    return np.maximum(spectra + np.sqrt(spectra / probes.counts[:, None]) * normals, 0.0)
+
+
+def measured_scattering(forest: Forest, probes: Probes, normals: FloatArray) -> FloatArray:
+    """Return (B, 40) measured X-ray photons for (B, 40) standard normal numbers; see `forest_scattering`."""
+    photons = forest_scattering(forest, probes)
+    return np.maximum(photons + np.sqrt(photons) * normals, 0.0)
 
 
 def line(shift: float, width: float, warmer: FloatArray, resolution_cm: FloatArray) -> FloatArray:
