@@ -1,12 +1,16 @@
 """From a measurement to the input of a network that reads: the steps that are stored in its card."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from matgym.errors import RefusalError
 from matgym.typing import Float32Array, FloatArray
+
+
+CONTRAST: Final = 4.0
+"""Factor on the deviation of an image from its mean; a choice of ours."""
 
 
 class _Inputs(BaseModel):
@@ -59,7 +63,7 @@ class FilmInputs(_Inputs):
         if images.shape[1:] != self.shape[1:]:
             images = self.resampled(images, self.pixel)
         means = np.maximum(images.mean(axis=(1, 2), keepdims=True), 1e-9)
-        return np.asarray(4.0 * (images / means - 1.0), dtype=np.float32)[:, None]
+        return np.asarray(CONTRAST * (images / means - 1.0), dtype=np.float32)[:, None]
 
 
 class CurveInputs(_Inputs):
