@@ -126,9 +126,7 @@ def forest_spectra(forest: Forest, probes: Probes) -> FloatArray:
         (relative * heights[name])[:, None] * line(shift, width, warmer, probes.resolution_cm)
         for name, (shift, width, relative) in TUBE_BANDS.items()
     )
-    soot = sum(
-        relative * line(shift, width, warmer, probes.resolution_cm) for shift, width, relative in SOOT_BANDS
-    )
+    soot = sum(relative * line(shift, width, warmer, probes.resolution_cm) for shift, width, relative in SOOT_BANDS)
     amount = -np.expm1(-forest.length_um / PROBED_UM)
     signal = amount[:, None] * ((1.0 - share)[:, None] * tubes + share[:, None] * soot)
     along = (SHIFTS_CM - SHIFTS_CM[0]) / (SHIFTS_CM[-1] - SHIFTS_CM[0])
@@ -178,9 +176,7 @@ def line(shift: float, width: float, warmer: FloatArray, resolution_cm: FloatArr
     return np.asarray(1.0 / (1.0 + (apart / half[:, None]) ** 2))
 
 
-def cylinders(
-    diameter_nm: FloatArray, walls: FloatArray, soot_nm: FloatArray, spread: FloatArray
-) -> FloatArray:
+def cylinders(diameter_nm: FloatArray, walls: FloatArray, soot_nm: FloatArray, spread: FloatArray) -> FloatArray:
     """Return (B, 40) |F|²/q of hollow cylinders with a shell of soot, relative to full ones of 10 nm at the first q.
 
     F is the transform of a disc, 2π R J₁(qR)/q, of the outer radius less that of the inner one (Guinier and Fournet,

@@ -50,10 +50,10 @@ class FilmMicroscope:
         for row, rng in zip(rows, generators, strict=True):
             (own,) = rng.spawn(1)
             self._generators[row] = own
-            drawn = (self._conditions.microscope(own), Specimen.drawn(own, self._most, *self.images.shape[1:]))
-            for columns, values in zip((self._microscope, self._specimen), drawn, strict=True):
-                for column, value in zip(columns, values, strict=True):
-                    column[row] = value[0]
+            microscope = self._conditions.microscope(own)
+            specimen = Specimen.drawn(own, self._most, *self.images.shape[1:])
+            for column, value in zip((*self._microscope, *self._specimen), (*microscope, *specimen), strict=True):
+                column[row] = value[0]
 
     def measure(self, rows: IntArray, labels: Labels, defects: FloatArray) -> None:
         """Measure (k,) films.

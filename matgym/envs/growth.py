@@ -297,7 +297,7 @@ class CVDGrowth(Episodes):
         return {"cost": self._cost.copy(), "failed": self._gains.failed.copy(), "objectives": objectives}
 
     def observe(self, rows: Rows = ALL) -> Float32Array:
-        """Return (rows, 11) float32 in [-1, 1]: what the instruments show, and further columns of other observations."""
+        """Return (rows, 11) float32 in [-1, 1]: what the instruments show; with further columns if others are asked."""
         minute, flows = self.minute[rows], self._actions[rows, 1:]
         now, before = (self._noise[rows][np.arange(len(minute)), np.maximum(minute - ago, 0)] for ago in (0, 1))
         reading = self.state.temperature_k[rows] + self.reactor.offset_k[rows] + THERMOCOUPLE_K * now[:, 0] - ROOM_K

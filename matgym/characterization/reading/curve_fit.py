@@ -104,5 +104,3 @@ class CurveFit(Characterizer):
         slopes = np.array([[-ratio, 1.0, 0.0], [-share, 0.0, 1.0 - share]]) / np.array([[max(g, 1e-6)], [signal]])
         errors = np.sqrt(np.einsum("ij,jk,ik->i", slopes, covariance, slopes))
         return float(ratio), float(errors[0]), float(share), float(errors[1])
-
-

@@ -9,7 +9,7 @@ from matgym.characterization.micrographs import Microscope, Specimen, exposed, f
 from matgym.characterization.reading.grain_size import GrainCounting
 from matgym.characterization.reading.inputs import CONTRAST, FilmInputs
 from matgym.characterization.reading.tasks import Quantity, ReadingSamples, ReadingTask
-from matgym.characterization.recognition.tasks import Range
+from matgym.characterization.recognition.tasks import Range, log_uniform
 from matgym.processes.annealing.film import evaporate
 from matgym.processes.annealing.microstructure import Labels, mean_radius
 from matgym.processes.annealing.potts import sweep
@@ -70,8 +70,15 @@ class FilmConditions:
             rng: random number generator.
             level: its dose; None draws it.
         """
-        dose = np.exp(rng.uniform(*np.log(self.dose)))
-        ranges = (self.spread, self.orientation, self.boundary, self.particle, self.dot, *2 * [(-self.slope, self.slope)])
+        dose = log_uniform(rng, self.dose)
+        ranges = (
+            self.spread,
+            self.orientation,
+            self.boundary,
+            self.particle,
+            self.dot,
+            *2 * [(-self.slope, self.slope)],
+        )
         drawn = [rng.uniform(*each) for each in ranges]
         return Microscope(*(np.array([value]) for value in (dose if level is None else level, *drawn)))
 
@@ -101,7 +108,7 @@ class FilmMicrograph(ReadingTask):
         parts = []
         for _ in range(STAGES):
             evaporate(labels, rng.uniform(0.0, 0.5, films), generators)
-            sweep(labels, np.exp(rng.uniform(*np.log(conditions.sweeps), films)), generators)
+            sweep(labels, log_uniform(rng, conditions.sweeps, films), generators)
             parts.append(self.measured(labels, rng, conditions, level))
         return ReadingSamples.joined(parts).take(slice(0, count))
 

@@ -63,11 +63,16 @@ class ForestConditions:
             level: photons at the maximum of G; None draws them.
         """
         counts = log_uniform(rng, self.counts, count)
-        even = (self.resolution_cm, self.background, self.slope, self.radiation)
-        first = [rng.uniform(*each, count) for each in even]
-        photons = log_uniform(rng, self.photons, count)
-        last = [rng.uniform(*each, count) for each in (self.dark, self.spread)]
-        return Probes(counts if level is None else np.full(count, level), *first, photons, *last)
+        return Probes(
+            counts=counts if level is None else np.full(count, level),
+            resolution_cm=rng.uniform(*self.resolution_cm, count),
+            background=rng.uniform(*self.background, count),
+            slope=rng.uniform(*self.slope, count),
+            radiation=rng.uniform(*self.radiation, count),
+            photons=log_uniform(rng, self.photons, count),
+            dark=rng.uniform(*self.dark, count),
+            spread=rng.uniform(*self.spread, count),
+        )
 
 
 class ForestCurves(ReadingTask):

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from matgym.errors import RefusalError
 from matgym.typing import Float32Array, FloatArray
 
-
 CONTRAST: Final = 4.0
 """Factor on the deviation of an image from its mean; a choice of ours."""
 
@@ -53,7 +52,7 @@ class FilmInputs(_Inputs):
         rows, columns = (_interpolation(size, self.pixels, self.pixel / pixel) for size in images.shape[1:])
         return np.asarray(rows @ images @ columns.T)
 
-    def apply(self, measured: FloatArray) -> Float32Array:
+    def apply(self, measured: FloatArray | Float32Array) -> Float32Array:
         """Return (B, 1, pixels, pixels) inputs of (B, H, W) images with pixels of the right width.
 
         Raises:
@@ -84,7 +83,7 @@ class CurveInputs(_Inputs):
         """Shape (1, shifts + angles) of one input of the network."""
         return 1, self.shifts + self.angles
 
-    def apply(self, measured: FloatArray) -> Float32Array:
+    def apply(self, measured: FloatArray | Float32Array) -> Float32Array:
         """Return (B, 1, shifts + angles) inputs of (B, shifts + angles) curves.
 
         Raises:

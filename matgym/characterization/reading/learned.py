@@ -16,7 +16,7 @@ from matgym.characterization.recognition.networks import build_network
 from matgym.errors import ConfigurationError, WeightsError
 from matgym.learning.devices import device_of
 from matgym.learning.store import Card, Store, filled, part
-from matgym.typing import FloatArray
+from matgym.typing import Float32Array, FloatArray
 
 BATCH: Final = 256
 """Inputs that are computed at once."""
@@ -41,7 +41,7 @@ class Reader(Characterizer):
     inputs: ReadingInputs
     factors: FloatArray
 
-    def outputs(self, measured: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def outputs(self, measured: FloatArray | Float32Array) -> tuple[FloatArray, FloatArray]:
         """Return (B, Q) means and standard deviations of (B, …) measurements on the scale of the quantities."""
         found, device = [], device_of(self.network)
         inputs = self.inputs.apply(measured)

@@ -3,10 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import numpy as np
-from typing_extensions import Self
 
 from matgym.characterization.reading.inputs import ReadingInputs
 from matgym.characterization.recognition.tasks import Situation

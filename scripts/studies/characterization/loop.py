@@ -140,7 +140,14 @@ def main():
     print_markdown(
         ("environment", "level", "sees", "return, IQM [95 %]", "seeds", "seconds a seed"),
         (
-            (entry["environment"], entry["level"], entry["sees"], interval(*entry["return"]), entry["seeds"], entry["seconds"])
+            (
+                entry["environment"],
+                entry["level"],
+                entry["sees"],
+                interval(*entry["return"]),
+                entry["seeds"],
+                entry["seconds"],
+            )
             for entry in summary(rows)
         ),
     )
