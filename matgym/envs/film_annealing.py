@@ -171,8 +171,8 @@ class FilmAnnealing(Episodes):
         measured = observation in {"image", "characterized"}
         if measured and not self.films.pictured:
             raise ConfigurationError(
-                f'observation="{observation}" needs films with grains, and dynamics={dynamics!r:.60} predicts their statistics '
-                'alone: give observation="statistics" or dynamics="simulator"'
+                f'observation="{observation}" needs films with grains, and dynamics={dynamics!r:.60} predicts their '
+                'statistics alone: give observation="statistics" or dynamics="simulator"'
             )
         self._set_c = np.full(size, self.task.start_c)
         self.targets = np.full(size, sum(self.task.targets) / 2.0)

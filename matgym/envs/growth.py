@@ -89,13 +89,15 @@ class CVDGrowth(Episodes):
 
     Values beyond these limits are clipped. Other observations have further numbers from index 11 on:
 
-    | `observation`     | Shape    | Numbers from index 11 on |
-    |-------------------|----------|--------------------------|
-    | `"spectrum"`      | `(152,)` | Raman spectrum at 532 nm from 1100 to 1800 cm⁻¹, from 0 to 3 times the height of G of a tall forest |
-    | `"diffraction"`   | `(51,)`  | small-angle X-ray scattering from 0.15 to 2 nm⁻¹: logarithm of the photons plus 1, from 1 to 10⁷ |
-    | `"characterized"` | `(17,)`  | diameter (0 to 25 nm), D/G (0 to 5), amorphous share (0 to 1), and the standard uncertainty of each on the same ranges |
-    | `"state"`         | `(26,)`  | the hidden state and the reactor, by `matgym.envs.forest_instruments.ENDS`; no instrument shows them |
+    | `observation`     | Shape    | Numbers from index 11 on                                       |
+    |-------------------|----------|----------------------------------------------------------------|
+    | `"spectrum"`      | `(152,)` | Raman spectrum at 532 nm, from 0 to 3, relative to G           |
+    | `"diffraction"`   | `(51,)`  | small-angle X-ray scattering: logarithm of 1 to 10⁷ photons    |
+    | `"characterized"` | `(17,)`  | diameter, D/G, amorphous share; then the uncertainty of each   |
+    | `"state"`         | `(26,)`  | hidden state and reactor, which no instrument shows            |
 
+    The spectrum covers 1100 to 1800 cm⁻¹, and the scattering 0.15 to 2 nm⁻¹. Diameters and their uncertainties range
+    from 0 to 25 nm, D/G from 0 to 5, shares from 0 to 1; `matgym.envs.forest_instruments.ENDS` has those of the state.
     Spectrum and scattering are those of the forest at the end of the minute, with instruments that differ from run to
     run; see `matgym.characterization.forests`. "characterized" is what a network reads from both. There is no image: an
     electron microscope cannot look into the furnace, and an optical one shows the height, which the agent has.

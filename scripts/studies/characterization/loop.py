@@ -5,9 +5,10 @@ FilmAnnealing-v0, as `scripts.studies.environments` does: stored hyper-parameter
 on episodes that training did not see, with random actions and the best fixed schedule beside, and writes
 docs/results/characterization-loop.json after each seed. After an interruption the same command continues.
 
-- "state" is the hidden truth, and "instruments" and "statistics" are the default observations. The statistics of a film
-  are true values, of radius and defects.
-- "spectrum", "diffraction" and "image" are what instruments show; an agent that sees images has a convolutional network.
+- "state" is the hidden truth, and "instruments" and "statistics" are the default observations. The statistics of a
+  film are true values, of radius and defects.
+- "spectrum", "diffraction" and "image" are what instruments show; an agent that sees images has a convolutional
+  network.
 - "characterized" is what the trained network reads from them, with its uncertainty (left out with a note if there is
   none: `python -m scripts.studies.characterization.train`), and "fitted" what the estimator without learning reads.
 
