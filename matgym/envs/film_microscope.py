@@ -52,8 +52,10 @@ class FilmMicroscope:
             self._generators[row] = own
             microscope = self._conditions.microscope(own)
             specimen = Specimen.drawn(own, self._most, *self.images.shape[1:])
-            for column, value in zip((*self._microscope, *self._specimen), (*microscope, *specimen), strict=True):
+            for column, value in zip(self._microscope, microscope, strict=True):
                 column[row] = value[0]
+            self._specimen.brightness[row] = specimen.brightness[0]
+            self._specimen.clusters[row] = specimen.clusters[0]
 
     def measure(self, rows: IntArray, labels: Labels, defects: FloatArray) -> None:
         """Measure (k,) films.
