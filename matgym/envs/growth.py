@@ -167,8 +167,7 @@ class CVDGrowth(Episodes):
         checked_observation(observation, OBSERVATIONS, characterizer)
         self.size, self.task = size, growth_task(minutes, level, model, reward, task)
         self.variant, self.steps = checked_variant(variant, "multi-objective"), self.task.minutes
-        self._shown = None  # beside the instruments
-        width = 0
+        self._shown, width = None, 0  # beside the instruments
         if observation != "instruments":
             from matgym.envs.forest_instruments import WIDTHS, ForestInstruments
 
