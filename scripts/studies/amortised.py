@@ -42,7 +42,7 @@ from matgym.agents.experts import expert_of
 from matgym.agents.greedy import Greedy
 from matgym.agents.imitation import imitate
 from matgym.agents.improving import by_rule, climbing, inside, mutated, played, properties, sampled, table_of
-from matgym.agents.residuals import ErrorModel, Verified
+from matgym.agents.residuals import ErrorModel, Looks, Verified
 from matgym.agents.scripted import RandomActions
 from matgym.agents.storage import load_agent, save_agent
 from matgym.agents.training import learn, learner
@@ -284,8 +284,8 @@ class Calibrate(StudyJob):
             predicted, nothing = properties(task, designs), np.tile([-np.inf, np.inf], len(task.objectives))
             true = task.achieved(task.verify(designs, np.tile(nothing, (len(designs), 1))))[:, ::2]
             rows += [
-                {"level": self.level, "tube": place, "features": each.tolist(), "errors_seen": error.tolist()}
-                for each, error in zip(space.features(designs), true - predicted, strict=True)
+                {"level": self.level, "design": design.tolist(), "errors_seen": error.tolist()}
+                for design, error in zip(designs, true - predicted, strict=True)
             ]
         return pa.Table.from_pylist(rows)
 
@@ -294,13 +294,13 @@ class Calibrate(StudyJob):
 def error_models(level, folder):
     """Return the model of the errors of each property, fitted to the calibration of a level."""
     rows = pq.read_table(Path(folder) / f"calibrate-{level}.parquet").to_pylist()
-    features, errors = (np.array([row[name] for row in rows]) for name in ("features", "errors_seen"))
-    tubes = np.array([row["tube"] for row in rows])
+    designs, errors = (np.array([row[name] for row in rows]) for name in ("design", "errors_seen"))
+    looks = Looks.of(made(level, 1, held_out=False).task.space, designs)
     models = []
     for column in errors.T:
-        parts = [np.flatnonzero((tubes == tube) & np.isfinite(column)) for tube in np.unique(tubes)]
+        parts = [np.flatnonzero((designs[:, 0] == tube) & np.isfinite(column)) for tube in np.unique(designs[:, 0])]
         parts = [part for part in parts if len(part)]
-        models.append(ErrorModel.fitted([features[part] for part in parts], [column[part] for part in parts]))
+        models.append(ErrorModel.fitted([looks.take(part) for part in parts], [column[part] for part in parts]))
     return tuple(models)
 
 
@@ -322,14 +322,15 @@ class Verify(StudyJob):
         envs, start, target = brief_of(self.level, self.brief)
         task, rng = envs.task, np.random.default_rng([2, self.brief, self.seed])
         models, space = error_models(self.level, self.calibration), task.space
-        known = Verified(space.features(start[None])[:0], np.zeros((0, len(task.objectives))))
-        shift, least, rows, scored, keys = np.zeros(len(task.objectives)), np.inf, [], 0.0, []
+        known = Verified(Looks.of(space, start[None]).take([]), np.zeros((0, len(task.objectives))))
+        least, rows, scored, keys = np.inf, [], 0.0, []
         for query in range(1, self.settings.queries + 1):
             began = time.perf_counter()
+            shift = known.error(models, Looks.of(space, start[None]))[0][0]
             designs, number = self._scored(envs, start, inward(task, target - np.repeat(shift, 2)), rng, query)
             designs = designs[~np.isin(space.key(designs), keys)]  # the best verified design is among them
-            values, features = properties(task, designs), space.features(designs)
-            chances = known.chance(models, features, values, target)
+            values, looks = properties(task, designs), Looks.of(space, designs)
+            chances = known.chance(models, looks, values, target)
             best = int(chances.argmax())
             design, predicted = designs[best], values[best]
             middle, scored = time.perf_counter(), scored + number
@@ -348,12 +349,10 @@ class Verify(StudyJob):
                 break
             keys.append(space.key(design[None])[0])
             known = Verified(
-                np.append(known.features, features[best : best + 1], axis=0),
-                np.append(known.errors, (true - predicted)[None], axis=0),
+                known.looks.and_also(looks.take([best])), np.append(known.errors, (true - predicted)[None], axis=0)
             )
             if np.abs(misses).max() < least:  # False for NaN
                 least, start = np.abs(misses).max(), design
-            shift = known.error(models, space.features(start[None]))[0][0]
         return pa.Table.from_pylist(rows)
 
     def _scored(self, envs, start, target, rng, query):
