@@ -4,6 +4,7 @@ A Raman spectrum is brought to two windows, and the energy of the laser is marke
 spectrum is brought to a grid of photon energies. What varies slowly, as fluorescence and scattering do, is removed.
 """
 
+from itertools import pairwise
 from typing import Final, Literal, Self
 
 import numpy as np
@@ -65,7 +66,7 @@ class RamanPipeline(Steps):
     @model_validator(mode="after")
     def _check_ranges(self) -> Self:
         windows = (*self.low_cm, *self.high_cm)
-        if not all(first + 10.0 <= second for first, second in zip(windows, windows[1:], strict=False)):
+        if not all(first + 10.0 <= second for first, second in pairwise(windows)):
             raise ValueError(f"low_cm={self.low_cm} and high_cm={self.high_cm} must increase by 10 or more")
         if not 0.5 <= self.laser_ev[0] < self.laser_ev[1] <= 6.0:
             raise ValueError(f"laser_ev={self.laser_ev} must increase within 0.5 to 6")
@@ -102,7 +103,7 @@ class RamanPipeline(Steps):
         """
         if not self.laser_ev[0] <= laser_ev <= self.laser_ev[1]:
             low, high = self.laser_ev
-            raise RefusalError(f"a laser of {laser_ev:.4g} eV is out of range: the network knows {low:g} to {high:g} eV")
+            raise RefusalError(f"a laser of {laser_ev:.4g} eV is unknown: the network knows {low:g} to {high:g} eV")
         parts = []
         for (_, grid), width in zip(self.axes, BACKGROUND_CM, strict=True):
             check_grid(shifts_cm, grid[0], grid[-1], COARSEST_CM, "1/cm")
@@ -194,7 +195,7 @@ class AbsorptionPipeline(Steps):
         if not isinstance(measured, Spectrum):
             raise RefusalError(f"a {type(measured).__name__.lower()} is no absorption spectrum: give nm or eV")
         if measured.unit == "1/cm":
-            raise RefusalError("a spectrum over 1/cm is no absorption spectrum: give wavelengths in nm or energies in eV")
+            raise RefusalError("a spectrum over 1/cm is no absorption spectrum: give wavelengths, nm, or energies, eV")
         energies, absorbances = measured.x, measured.intensity
         if measured.unit == "nm":
             energies, absorbances = NM_EV / energies[::-1], absorbances[::-1]
