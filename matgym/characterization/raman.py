@@ -170,7 +170,7 @@ def raman_bands(
     laser_ev: float,
     environment: str = "air",
     defect_distance_nm: float = math.inf,
-    shift_ev: float = 0.0,
+    transitions_ev: Sequence[float] | None = None,
 ) -> list[Band]:
     """Return the bands of a tube.
 
@@ -180,7 +180,7 @@ def raman_bands(
         laser_ev: photon energy of the laser, eV.
         environment: one of `ENVIRONMENTS`.
         defect_distance_nm: mean distance of defects, nm.
-        shift_ev: shift of all transitions from those of the environment, eV; negative in bundles.
+        transitions_ev: transitions, eV; default those of the environment's relation.
 
     Raises:
         ConfigurationError: as `raman_spectra`.
@@ -188,7 +188,7 @@ def raman_bands(
     if environment not in ENVIRONMENTS:
         raise ConfigurationError(f"environment={environment!r} is unknown: give one of {', '.join(ENVIRONMENTS)}")
     breathing, optical = ENVIRONMENTS[environment]
-    transitions = tuple(energy + shift_ev for energy in relation(optical).energies_ev(n, m).values())
+    transitions = tuple(relation(optical).energies_ev(n, m).values() if transitions_ev is None else transitions_ev)
     if not transitions:
         raise ConfigurationError(
             f"the relation for environment={environment!r} knows no transition of ({n}, {m}): give 'air' or 'dispersed'"

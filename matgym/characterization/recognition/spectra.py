@@ -1,9 +1,9 @@
 """The task of the species of one tube from its Raman spectrum at a stated energy of the laser.
 
-The classes are the (n, m) of 0.7 to 1.7 nm, each of which is in resonance with some laser of 1.5 to 2.8 eV. A spectrum
+The classes are the (n, m) of 0.7 to 1.7 nm, each of which is, in air, in resonance with a laser of 1.5 to 2.8 eV. A spectrum
 is of a tube whose breathing mode is in resonance: others are not seen. Conditions were chosen before any training.
-Those of the test have relations of the breathing mode and of the transitions that the training does not have (Bachilo
-et al. 2002, Weisman and Bachilo 2003, of tubes in SDS); as they know no metallic tubes, these are taken as dispersed.
+Those of the test have relations of the breathing mode and of E11 and E22 that the training does not have (Bachilo et
+al. 2002, Weisman and Bachilo 2003, of tubes in SDS); the other transitions are those of dispersed tubes.
 """
 
 from collections.abc import Sequence
@@ -154,11 +154,13 @@ class SpeciesFromRaman(RecognitionTask):
 
 
 def _every_band(laser_ev: float, environment: str, distance_nm: float, shift_ev: float) -> dict[int, list[Band]]:
-    """Return the bands of each class."""
+    """Return the bands of each class; transitions that a relation does not know are those of dispersed tubes."""
     found = {}
     for label, (n, m) in enumerate(tubes_between(*DIAMETERS_NM)):
-        known = _stated(environment) if (n - m) % 3 == 0 else environment
-        found[label] = raman_bands(n, m, laser_ev, known, distance_nm, shift_ev)
+        known = relation(RELATIONS_OF[_stated(environment)][1]).energies_ev(n, m)
+        known |= relation(RELATIONS_OF[environment][1]).energies_ev(n, m)
+        shifted = [energy + shift_ev for energy in known.values()]
+        found[label] = raman_bands(n, m, laser_ev, environment, distance_nm, shifted)
     return found
 
 
