@@ -1,9 +1,9 @@
 """The task of the species of one tube from its Raman spectrum at a stated energy of the laser.
 
-The classes are the (n, m) of 0.7 to 1.7 nm, each of which is, in air, in resonance with a laser of 1.5 to 2.8 eV. A spectrum
-is of a tube whose breathing mode is in resonance: others are not seen. Conditions were chosen before any training.
-Those of the test have relations of the breathing mode and of E11 and E22 that the training does not have (Bachilo et
-al. 2002, Weisman and Bachilo 2003, of tubes in SDS); the other transitions are those of dispersed tubes.
+The classes are the (n, m) of 0.7 to 1.7 nm, each of which is, in air, in resonance with a laser of 1.5 to 2.8 eV. A
+spectrum is of a tube whose breathing mode is in resonance: others are not seen. Conditions were chosen before any
+training. Those of the test have relations of the breathing mode and of E11 and E22 that the training does not have
+(Bachilo et al. 2002, Weisman and Bachilo 2003, of tubes in SDS); the other transitions are those of dispersed tubes.
 """
 
 from collections.abc import Sequence
