@@ -266,6 +266,18 @@ def test_pools_of_mixtures_keep_their_shares(tmp_path):
 # ---- training
 
 
+def test_augmentation_moves_the_breathing_mode_and_the_laser_by_their_limits_and_no_band_of_g():
+    inputs = torch.from_numpy(RAMAN.draw(1, np.random.default_rng(0)).inputs.astype(np.float32)).repeat(300, 1, 1)
+    inputs[:, 0] = 0.0
+    inputs[:, 0, 256] = 1.0
+    changed = RAMAN.augmented(inputs, np.random.default_rng(1))
+    assert torch.allclose(changed[:, 1], inputs[:, 1], atol=1e-4)
+    moved = RAMAN.pipeline.axes[0][1][changed[:, 0].argmax(dim=1)] - RAMAN.pipeline.axes[0][1][256]
+    assert 3.0 < np.abs(moved).max() < 4.0 + 0.6  # a step of the grid
+    before, after = (RAMAN.pipeline.laser_of(each.numpy().astype(float))[0] for each in (inputs, changed))
+    assert 0.02 < np.abs(after - before).max() < 0.03 + 0.003
+
+
 def test_a_short_training_for_raman_spectra_beats_chance():
     learned, validation, test = (RAMAN.draw(n, np.random.default_rng(n)) for n in (1200, 200, 300))
     net = fit_network(RAMAN, learned, validation, RecognitionFit("linear", epochs=15, batch_size=32))

@@ -4,12 +4,14 @@ The classes are the (n, m) of 0.7 to 1.7 nm, each of which is, in air, in resona
 spectrum is of a tube whose breathing mode is in resonance: others are not seen. Conditions were chosen before any
 training. Those of the test have relations of the breathing mode and of E11 and E22 that the training does not have
 (Bachilo et al. 2002, Weisman and Bachilo 2003, of tubes in SDS); the other transitions are those of dispersed tubes.
+After a pilot with 16,000 spectra (80 % at conditions of training, 33 % at unseen ones, where the look-up has 38 %),
+breathing modes and lasers of training spectra are moved by what published relations differ by; the test is as it was.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 
@@ -22,18 +24,24 @@ from matgym.characterization.spectral import ENVIRONMENTS, RamanPipeline
 from matgym.physics.electrons.kataura import EV_PER_CM, relation
 from matgym.typing import Float32Array, FloatArray
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 DIAMETERS_NM: Final = (0.7, 1.7)
 """Range of the diameters of the tubes that are recognised, nm."""
 
 VISIBLE: Final = 0.05
 """Least resonance factor of a breathing mode that is seen: the laser is within some 0.12 eV of a transition. A choice
-of ours, as are the next four constants."""
+of ours, as are the next five constants."""
 
 STATED: Final = 0.7
 """Share of the measurements whose environment is stated."""
 
 MARGIN_CM: Final = 6.0
 """Raman shifts beyond the windows of the network that are measured, cm⁻¹."""
+
+MOVED: Final = (4.0, 0.03)
+"""Largest distances by which the breathing mode, cm⁻¹, and the mark of the laser, eV, are moved in training."""
 
 TABLE_CM: Final = 3.0
 """Standard deviation of a measured breathing mode from that of a table, cm⁻¹, in the look-up."""
@@ -124,6 +132,20 @@ class SpeciesFromRaman(RecognitionTask):
         stated = _stated(environment) if rng.uniform() < STATED else None
         inputs = self.pipeline.apply(measured, shifts + offset, laser, stated)
         return Samples(inputs.astype(np.float16), labels, counts)
+
+    def augmented(self, inputs: "Tensor", rng: np.random.Generator) -> "Tensor":
+        """Move the breathing mode and the laser, as another environment of the same tube would."""
+        import torch
+
+        low, axis = self.pipeline.low_cm, self.pipeline.mark_axis_ev
+        mode, laser = (rng.uniform(-most, most, len(inputs)) for most in MOVED)
+        marks = laser / (axis[-1] - axis[0])
+        shares = np.stack([mode / (low[1] - low[0]), np.zeros(len(inputs)), marks, marks], axis=1)
+        places = np.linspace(-1.0, 1.0, inputs.shape[2]) - 2.0 * shares.reshape(-1, 1)
+        grid = torch.from_numpy(np.stack([places, np.zeros_like(places)], axis=-1).astype(np.float32))[:, None]
+        rows = inputs.reshape(-1, 1, 1, inputs.shape[2])
+        moved = torch.nn.functional.grid_sample(rows, grid.to(inputs.device), padding_mode="border", align_corners=True)
+        return moved.reshape(inputs.shape)
 
     def simulated_answer(self, best: Sequence[tuple[str, float]], measured: Any, pipeline: Any) -> Float32Array:
         """Return the spectrum of the first class at the laser of the measurement, dispersed if nothing is stated."""
