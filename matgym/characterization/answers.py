@@ -1,22 +1,39 @@
 """What a file of an instrument shows: the answer of a trained network, beside a simulation of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from matgym.characterization.files import Micrograph, Pattern, read_micrograph, read_pattern
+from matgym.characterization.files import (
+    Environment,
+    Micrograph,
+    Pattern,
+    Spectrum,
+    SpectrumUnit,
+    read_micrograph,
+    read_pattern,
+    read_spectrum,
+)
 from matgym.errors import ConfigurationError
 from matgym.files import atomic_path
 from matgym.frozen import ValueObject
-from matgym.typing import Float32Array
+from matgym.typing import Float32Array, FloatArray
 
 if TYPE_CHECKING:
     from matgym.characterization.recognition.learned import Answer
 
-QUESTIONS: Final = ("chirality", "crystal")
-"""What can be asked: the (n, m) of a tube, or the crystal system of a powder."""
+OPTIONS: Final = {
+    "chirality": ("pixel_nm", "pixel_per_nm"),
+    "crystal": ("wavelength_angstrom",),
+    "spectrum": ("unit", "laser_ev", "environment"),
+}
+"""What can be asked, and the options that belong to it: the (n, m) of a tube, the crystal system of a powder, or the
+species of a tube or of a mixture by a spectrum."""
+
+PRESENT: Final = 0.05
+"""Share from which on a species of a mixture is part of an answer; a choice of ours."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,54 +46,79 @@ class Characterization(ValueObject):
         answer: best classes with calibrated probabilities, or the reason for a refusal.
         measured: the measurement.
         prepared: the measurement as the network sees it.
-        simulated: a simulation of the best class in the same form; None if a class has no unique one.
+        simulated: a simulation of the answer in the same form; None if a class has no unique one.
+        axes: label and places of each curve of a pattern or a spectrum in this form; none for images.
+        mixed: whether the answer is a mixture, whose probabilities are shares.
     """
 
     task: str
     question: str
     answer: "Answer"
-    measured: Micrograph | Pattern
+    measured: Micrograph | Pattern | Spectrum
     prepared: Float32Array
     simulated: Float32Array | None
+    axes: tuple[tuple[str, FloatArray], ...] = ()
+    mixed: bool = False
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of the answer: the most probable one, or of a mixture those of a share of `PRESENT` and more."""
+        if not self.mixed:
+            return (self.answer.best[0][0],)
+        present = tuple(name for name, share in self.answer.best if share >= PRESENT)
+        return present or (self.answer.best[0][0],)
+
+    @property
+    def measure(self) -> str:
+        """What the number of a class is: "probability", or "share" in a mixture."""
+        return "share" if self.mixed else "probability"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the answer with its provenance as plain values."""
-        source = self.measured.source
+        source, answer = self.measured.source, self.answer
         return {
             "task": self.task,
             "question": self.question,
-            "answer": None if self.answer.refusal else self.answer.best[0][0],
-            "refusal": self.answer.refusal,
-            "best": [{"class": name, "probability": share} for name, share in self.answer.best],
+            "answer": None if answer.refusal else list(self.classes) if self.mixed else self.classes[0],
+            "refusal": answer.refusal,
+            "best": [{"class": name, self.measure: value} for name, value in answer.best],
+            **({} if answer.metallic is None else {"metallic": answer.metallic}),
             "file": {"path": source.path, "sha256": source.sha256, "scale": source.scale},
         }
 
     def save_picture(self, path: Path) -> None:
-        """Draw the measurement as the network sees it, and beside it the simulation of the best class."""
+        """Draw the measurement as the network sees it, and beside it the simulation of the answer."""
         from matplotlib.figure import Figure
 
         panels = [("measured", self.prepared)]
         if self.simulated is not None:
-            panels.append((f"simulated {self.answer.best[0][0]}", self.simulated))
-        figure = Figure(figsize=(3.2 * len(panels), 3.4), layout="constrained")
-        for axes, (title, values) in zip(np.ravel(figure.subplots(1, len(panels))), panels, strict=True):
-            axes.set_title(title)
-            if values.ndim == 2:
-                axes.plot(values[0])
-            else:
-                axes.imshow(values[0], cmap="gray")
-                axes.set_axis_off()
+            names = " + ".join(self.classes[:3]) + (" + …" if len(self.classes) > 3 else "")
+            panels.append((f"simulated {names}", self.simulated))
+        rows = max(len(self.axes), 1)
+        figure = Figure(figsize=(3.2 * len(panels), 1.0 + 2.4 * rows), layout="constrained")
+        every = np.reshape(figure.subplots(rows, len(panels)), (rows, len(panels)))
+        for column, (title, values) in enumerate(panels):
+            every[0, column].set_title(title)
+            if not self.axes:
+                every[0, column].imshow(values[0], cmap="gray")
+                every[0, column].set_axis_off()
+            for row, (label, places) in enumerate(self.axes):
+                every[row, column].plot(places, values[row])
+                every[row, column].set_xlabel(label)
         with atomic_path(path) as scratch:
             figure.savefig(scratch)
 
 
 def characterize(
-    measured: Path | str | Micrograph | Pattern,
+    measured: Path | str | Micrograph | Pattern | Spectrum,
     what: str = "chirality",
     *,
     pixel_nm: float | None = None,
     pixel_per_nm: float | None = None,
     wavelength_angstrom: float | None = None,
+    unit: SpectrumUnit | None = None,
+    laser_ev: float | None = None,
+    environment: Environment | None = None,
     best: int = 3,
     model: Path | str | None = None,
 ) -> Characterization:
@@ -84,12 +126,18 @@ def characterize(
 
     Args:
         measured: the file, or a measurement in memory; see `matgym.characterization.files`.
-        what: "chirality" of a tube by an image or an electron diffraction pattern, or "crystal" for the crystal system
-            of a powder.
+        what: "chirality" of a tube by an image or an electron diffraction pattern, "crystal" for the crystal system of
+            a powder, or "spectrum" for the species of a tube by a Raman spectrum, or of a mixture by an absorption
+            spectrum.
         pixel_nm: width of a pixel of an image, nm, for files without a scale.
         pixel_per_nm: width of a pixel of a diffraction pattern, 1/nm, for files without a scale.
         wavelength_angstrom: wavelength of a powder pattern, Å, for files that do not state it.
-        best: number of classes in the answer.
+        unit: unit of the first column of a spectrum, for files that do not state it: "1/cm" for the Raman shift, "nm"
+            or "eV" for absorption.
+        laser_ev: energy of the laser of a Raman spectrum, eV.
+        environment: environment of the tubes of a Raman spectrum, "air" or "dispersed" in water; leave it out if it is
+            not known.
+        best: number of classes in the answer; for a mixture, at least all of a share of `PRESENT` and more.
         model: .safetensors file of the network instead of the shipped one.
 
     Raises:
@@ -101,27 +149,49 @@ def characterize(
     from matgym.characterization.recognition.learned import load_recognizer
     from matgym.characterization.recognition.registry import task_of
 
-    if what not in QUESTIONS:
-        raise ConfigurationError(f"what={what!r} is unknown: give {' or '.join(map(repr, QUESTIONS))}")
-    given = {"pixel_nm": pixel_nm, "pixel_per_nm": pixel_per_nm, "wavelength_angstrom": wavelength_angstrom}
-    in_memory = isinstance(measured, Micrograph | Pattern)
-    others = (
-        set(given) if in_memory else {"wavelength_angstrom"} if what == "chirality" else {"pixel_nm", "pixel_per_nm"}
-    )
+    if what not in OPTIONS:
+        raise ConfigurationError(f"what={what!r} is unknown: give {' or '.join(map(repr, OPTIONS))}")
+    given = {
+        "pixel_nm": pixel_nm,
+        "pixel_per_nm": pixel_per_nm,
+        "wavelength_angstrom": wavelength_angstrom,
+        "unit": unit,
+        "laser_ev": laser_ev,
+        "environment": environment,
+    }
+    in_memory = isinstance(measured, Micrograph | Pattern | Spectrum)
     for name, value in given.items():
-        if value is not None and name in others:
+        if value is not None and (in_memory or name not in OPTIONS[what]):
             place = "a measurement in memory" if in_memory else f"what={what!r}"
             raise ConfigurationError(f"{name}={value} has no effect for {place}: leave it out")
-    if isinstance(measured, Micrograph | Pattern):
+    if isinstance(measured, Micrograph | Pattern | Spectrum):
         record = measured
     elif what == "chirality":
         record = read_micrograph(measured, pixel_nm=pixel_nm, pixel_per_nm=pixel_per_nm)
-    else:
+    elif what == "crystal":
         record = read_pattern(measured, wavelength_angstrom=wavelength_angstrom)
-    images = isinstance(record, Micrograph) and record.kind == "image"
-    task = task_of("crystal-system" if what == "crystal" else "chirality-hrtem" if images else "chirality-diffraction")
+    else:
+        record = read_spectrum(measured, unit=unit, laser_ev=laser_ev, environment=environment)
+    task = task_of(_task_name(what, record))
     recognizer = load_recognizer(model or task.name)
-    answer = recognizer.recognize(record, best)
-    prepared = recognizer.pipeline.of(record)[0]  # type: ignore[arg-type]  # `recognize` has checked it
-    simulated = task.simulated(answer.best[0][0], recognizer.pipeline)
-    return Characterization(task.name, task.question, answer, record, prepared, simulated)
+    pipeline = recognizer.pipeline
+    answer = recognizer.recognize(record, len(recognizer.classes) if task.mixed else best)
+    simulated = task.simulated_answer(answer.best, record, pipeline)
+    if task.mixed:
+        kept = tuple(each for rank, each in enumerate(answer.best) if rank < best or each[1] >= PRESENT)
+        answer = replace(answer, best=kept)
+    prepared = pipeline.of(record)[0]  # type: ignore[arg-type]  # `recognize` has checked it
+    return Characterization(
+        task.name, task.question, answer, record, prepared, simulated, axes=pipeline.axes, mixed=task.mixed
+    )
+
+
+def _task_name(what: str, record: Micrograph | Pattern | Spectrum) -> str:
+    """Return the name of the task that answers a question about a measurement."""
+    if what == "crystal":
+        return "crystal-system"
+    if what == "spectrum":
+        optical = isinstance(record, Spectrum) and record.unit != "1/cm"
+        return "species-absorption" if optical else "species-raman"
+    images = isinstance(record, Micrograph) and record.kind == "image"
+    return "chirality-hrtem" if images else "chirality-diffraction"

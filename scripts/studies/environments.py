@@ -47,7 +47,7 @@ TRAINING = {
     "matgym/CVDGrowth-v0": ("PPO", 500_000),
     "matgym/CVDRecipe-v0": ("PPO", 20_000),
     "matgym/Experiments-v0": ("PPO", 40_000),
-    "matgym/FilmAnnealing-v0": ("PPO", 15_000),
+    "matgym/FilmAnnealing-v0": ("PPO", 40_000),
 }
 """What is trained in each environment, and for how many steps; small numbers, by our choice. NanotubeImprovement-v0 has
 a study of its own, `scripts.studies.amortised`."""

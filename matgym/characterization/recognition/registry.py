@@ -9,14 +9,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from matgym.characterization.recognition.measures import Labels
+from matgym.characterization.recognition.mixtures import SpeciesFromAbsorption
 from matgym.characterization.recognition.powders import CrystalSystemFromPowder
+from matgym.characterization.recognition.spectra import SpeciesFromRaman
 from matgym.characterization.recognition.tasks import RecognitionTask, Samples, Situation
 from matgym.characterization.recognition.tubes import ChiralityFromDiffraction, ChiralityFromImages
 from matgym.errors import ConfigurationError
 from matgym.execution import Job, execute
 
 TASKS: Final[dict[str, RecognitionTask]] = {
-    task.name: task for task in (ChiralityFromDiffraction(), ChiralityFromImages(), CrystalSystemFromPowder())
+    task.name: task
+    for task in (
+        ChiralityFromDiffraction(),
+        ChiralityFromImages(),
+        CrystalSystemFromPowder(),
+        SpeciesFromRaman(),
+        SpeciesFromAbsorption(),
+    )
 }
 
 CHUNK: Final = 512
@@ -62,7 +72,8 @@ class Chunk:
         rng = np.random.default_rng([self.seed, self.number])
         samples = task_of(self.task).draw(self.count, rng, self.situation)
         rows = [row.tobytes() for row in samples.inputs]
-        return pa.table({"inputs": pa.array(rows, pa.large_binary()), "label": samples.labels, "level": samples.levels})
+        labels = samples.labels if samples.labels.ndim == 1 else list(samples.labels)
+        return pa.table({"inputs": pa.array(rows, pa.large_binary()), "label": labels, "level": samples.levels})
 
 
 def draw_pool(
@@ -102,7 +113,8 @@ def read_pool(
     for chunk in _chunks(task, count, seed, situation):
         table = pq.read_table(folder / f"{chunk.key}.parquet")
         flat = np.frombuffer(b"".join(table["inputs"].to_pylist()), dtype=np.float16)
-        labels = table["label"].to_numpy().astype(np.int64)
+        listed = table["label"].to_pylist()
+        labels: Labels = np.array(listed, dtype=np.float32) if task.mixed else np.array(listed, dtype=np.int64)
         levels = table["level"].to_numpy().astype(np.float64)
         parts.append(Samples(flat.reshape(-1, *task.pipeline.shape), labels, levels))
     return Samples.joined(parts)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matgym.characterization.preprocessing import Pipeline
+from matgym.characterization.recognition.measures import Labels
 from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject
 from matgym.typing import Float32Array, FloatArray, IntArray
@@ -34,12 +35,12 @@ class Samples(ValueObject):
 
     Attributes:
         inputs: (B, channels, …) inputs in half precision.
-        labels: (B,) numbers of the classes.
+        labels: (B,) numbers of the classes, or (B, classes) shares of the classes in mixtures.
         levels: (B,) dose or counts of each measurement, in the unit of the task.
     """
 
     inputs: HalfArray
-    labels: IntArray
+    labels: Labels
     levels: FloatArray
 
     def __len__(self) -> int:
@@ -65,10 +66,14 @@ class RecognitionTask(ABC):
         level_name: the quantity that measures noise, with its unit.
         levels: its values at which accuracy is reported, increasing.
         pipeline: the steps from a measurement to the input of a network.
+        mixed: whether measurements show mixtures: labels are then shares, and so are the probabilities of a network.
+        convention: name of the usual method without learning; empty if `conventional` has none.
         training: conditions of training, a frozen dataclass.
         unseen: conditions of the test, a frozen dataclass of the same class.
     """
 
+    mixed: ClassVar[bool] = False
+    convention: ClassVar[str] = ""
     name: ClassVar[str]
     question: ClassVar[str]
     level_name: ClassVar[str]
@@ -125,6 +130,29 @@ class RecognitionTask(ABC):
             pipeline: steps of the network, of the class of `self.pipeline`.
         """
         return None
+
+    def simulated_answer(
+        self,
+        best: Sequence[tuple[str, float]],
+        measured: Any,  # noqa: ARG002  # for subclasses
+        pipeline: Pipeline,
+    ) -> Float32Array | None:
+        """Return a simulation of an answer without noise as an input; here, of its first class.
+
+        Args:
+            best: names of classes with their probabilities, the most probable one first.
+            measured: the measurement that was answered for.
+            pipeline: steps of the network, of the class of `self.pipeline`.
+        """
+        return self.simulated(best[0][0], pipeline)
+
+    def conventional(self, inputs: FloatArray) -> FloatArray:
+        """Return the (B, classes) probabilities that the usual method without learning gives for inputs.
+
+        Raises:
+            NotImplementedError: if `convention` names none.
+        """
+        raise NotImplementedError(f"{self.name} has no usual method without learning")
 
     def facts(self) -> dict[str, Any]:
         """Return what the data of the task depend on, for a card."""

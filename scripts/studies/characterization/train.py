@@ -4,9 +4,9 @@
 
 draws samples, trains and measures, and writes TASK.safetensors and TASK.json into
 matgym/characterization/recognition/weights. It takes up to an hour on two cores; an interrupted call continues. The
-tasks are chirality-diffraction, chirality-hrtem and crystal-system. Those of reading, film-micrograph and
-forest-curves, are stored in matgym/characterization/reading/weights. With `--quick` the settings are small, and the
-weights go to runs/quick.
+tasks are chirality-diffraction, chirality-hrtem, crystal-system, species-raman and species-absorption. Those of
+reading, film-micrograph and forest-curves, are stored in matgym/characterization/reading/weights. With `--quick` the
+settings are small, and the weights go to runs/quick.
 """
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -35,6 +35,8 @@ CONFIGS = {
     "forest-curves": ReadingConfig(
         "forest-curves", samples=100_000, fit=RecognitionFit(settings={"width": 8, "hidden": (64,)}, epochs=30)
     ),
+    "species-raman": RecognitionConfig("species-raman", samples=100_000, fit=RecognitionFit(epochs=30)),
+    "species-absorption": RecognitionConfig("species-absorption", samples=100_000, fit=RecognitionFit(epochs=30)),
 }
 """Settings of the trainings, chosen for an hour on two cores."""
 
