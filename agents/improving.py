@@ -49,14 +49,27 @@ def by_rule(make: Callable[[], Scripted]) -> Policy:
     return begun
 
 
-def played(episodes: "NanotubeImprovement", policy: Policy, rng: np.random.Generator) -> FloatArray:
-    """Play episodes that were just reset to their ends, and return (B,) numbers of designs that were scored."""
-    choose, scored, running = policy(episodes, rng), np.ones(episodes.size), np.ones(episodes.size, dtype=bool)
+def played(
+    episodes: "NanotubeImprovement", policy: Policy, rng: np.random.Generator, scored: list[Designs] | None = None
+) -> FloatArray:
+    """Play episodes that were just reset to their ends, and return (B,) numbers of designs that were scored.
+
+    Args:
+        episodes: the episodes.
+        policy: what plays.
+        rng: source of its randomness.
+        scored: a list that receives these designs, in parts of (k, width).
+    """
+    choose, counts, running = policy(episodes, rng), np.ones(episodes.size), np.ones(episodes.size, dtype=bool)
+    kept = [] if scored is None else scored
+    kept.append(np.array(episodes.builder.designs))
     while (rows := np.flatnonzero(running)).size:
         actions = choose(rows)
-        scored[rows] += actions != episodes.builder.stop
+        changed = actions != episodes.builder.stop
+        counts[rows] += changed
         running[rows] = ~episodes.step(actions, rows)[1]
-    return scored
+        kept.append(np.array(episodes.builder.designs)[rows[changed]])
+    return counts
 
 
 def climbing(
@@ -73,13 +86,19 @@ def climbing(
     rewards, met = scores.reward, task.met(scores, targets)
     while True:
         yield best, met
-        other = task.space.mutate(best, rng)
-        while (moved := np.flatnonzero(other[:, 0] != best[:, 0])).size:
-            other[moved] = task.space.mutate(best[moved], rng)
+        other = mutated(task, best, rng)
         scores = task.score(other, targets)
         better = scores.reward >= rewards
         best = np.where(better[:, None], other, best)
         rewards, met = np.where(better, scores.reward, rewards), met | task.met(scores, targets)
+
+
+def mutated(task: BriefTask, designs: Designs, rng: np.random.Generator) -> Designs:
+    """Return a mutant of each design on the same tube."""
+    other = task.space.mutate(designs, rng)
+    while (moved := np.flatnonzero(other[:, 0] != designs[:, 0])).size:
+        other[moved] = task.space.mutate(designs[moved], rng)
+    return other
 
 
 def table_of(task: BriefTask, lattice: int, count: int, rng: np.random.Generator) -> tuple[Designs, FloatArray]:

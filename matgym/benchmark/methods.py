@@ -34,6 +34,7 @@ OPTIMIZERS: Final[dict[str, tuple[Kind, str]]] = {
     "mcts": ("tree", "matgym.agents.optimizers.tree_search:TreeSearch"),
     "ppo": ("RL", "matgym.agents.optimizers.rl_search:PPO"),
     "maskable-ppo": ("RL", "matgym.agents.optimizers.rl_search:MaskablePPO"),
+    "dyna-ppo": ("RL", "matgym.agents.optimizers.dyna_ppo:DynaPPO"),
     "recurrent-ppo": ("RL", "matgym.agents.optimizers.rl_search:RecurrentPPO"),
     "a2c": ("RL", "matgym.agents.optimizers.rl_search:A2C"),
     "dqn": ("RL", "matgym.agents.optimizers.rl_search:DQN"),

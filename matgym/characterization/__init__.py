@@ -25,6 +25,7 @@ from matgym.characterization.poses import Poses
 from matgym.characterization.powder import Diffractometer, Powder, powder_patterns
 from matgym.characterization.raman import Spectrometer, defect_distance_nm, raman_spectra
 from matgym.characterization.scanning import DarkField, stem
+from matgym.characterization.virtual import virtual_microscope
 
 __all__ = [
     "Camera",
@@ -58,4 +59,5 @@ __all__ = [
     "read_spectrum",
     "stem",
     "tube_patterns",
+    "virtual_microscope",
 ]

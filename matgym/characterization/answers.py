@@ -1,34 +1,44 @@
 """What a file of an instrument shows: the answer of a trained network, beside a simulation of it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 import numpy as np
 
 from matgym.characterization.defect_maps import DefectMap, find_defects
-from matgym.characterization.files import Micrograph, Pattern, read_micrograph, read_pattern
+from matgym.characterization.files import (
+    Environment,
+    Micrograph,
+    Pattern,
+    Spectrum,
+    SpectrumUnit,
+    read_micrograph,
+    read_pattern,
+    read_spectrum,
+)
 from matgym.errors import ConfigurationError
 from matgym.files import atomic_path
 from matgym.frozen import ValueObject
-from matgym.typing import Float32Array
+from matgym.typing import Float32Array, FloatArray
 
 if TYPE_CHECKING:
     from matgym.characterization.recognition.learned import Answer
 
-OPTIONS: Final[dict[str, frozenset[str]]] = {
-    "chirality": frozenset({"pixel_nm", "pixel_per_nm", "best"}),
-    "crystal": frozenset({"wavelength_angstrom", "best"}),
-    "defects": frozenset({"pixel_nm"}),
+OPTIONS: Final = {
+    "chirality": ("pixel_nm", "pixel_per_nm", "best"),
+    "crystal": ("wavelength_angstrom", "best"),
+    "spectrum": ("unit", "laser_ev", "environment", "best"),
+    "defects": ("pixel_nm",),
 }
-"""What can be asked, with the options of each question: the (n, m) of a tube, the crystal system of a powder, or the
-defects of a tube."""
-
-SCALES: Final = frozenset({"pixel_nm", "pixel_per_nm", "wavelength_angstrom"})
-"""Options that say the scale of a file."""
+"""What can be asked, and the options that belong to it: the (n, m) of a tube, the crystal system of a powder, the
+species of a tube or of a mixture by a spectrum, or the defects of a tube."""
 
 BEST: Final = 3
 """Number of classes in an answer, unless another one is asked for."""
+
+PRESENT: Final = 0.05
+"""Share from which on a species of a mixture is part of an answer; a choice of ours."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,50 +51,75 @@ class Characterization(ValueObject):
         answer: best classes with calibrated probabilities, or the reason for a refusal.
         measured: the measurement.
         prepared: the measurement as the network sees it.
-        simulated: a simulation of the best class in the same form; None if a class has no unique one.
+        simulated: a simulation of the answer in the same form; None if a class has no unique one.
+        axes: label and places of each curve of a pattern or a spectrum in this form; none for images.
+        mixed: whether the answer is a mixture, whose probabilities are shares.
     """
 
     task: str
     question: str
     answer: "Answer"
-    measured: Micrograph | Pattern
+    measured: Micrograph | Pattern | Spectrum
     prepared: Float32Array
     simulated: Float32Array | None
+    axes: tuple[tuple[str, FloatArray], ...] = ()
+    mixed: bool = False
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of the answer: the most probable one, or of a mixture those of a share of `PRESENT` and more."""
+        if not self.mixed:
+            return (self.answer.best[0][0],)
+        present = tuple(name for name, share in self.answer.best if share >= PRESENT)
+        return present or (self.answer.best[0][0],)
+
+    @property
+    def measure(self) -> str:
+        """What the number of a class is: "probability", or "share" in a mixture."""
+        return "share" if self.mixed else "probability"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the answer with its provenance as plain values."""
+        answer = self.answer
         return {
             "task": self.task,
             "question": self.question,
-            "answer": None if self.answer.refusal else self.answer.best[0][0],
-            "refusal": self.answer.refusal,
+            "answer": None if answer.refusal else list(self.classes) if self.mixed else self.classes[0],
+            "refusal": answer.refusal,
             "best": self.rows(),
+            **({} if answer.metallic is None else {"metallic": answer.metallic}),
             "file": asdict(self.measured.source),
         }
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the best classes with their probabilities as plain values."""
-        return [{"class": name, "probability": share} for name, share in self.answer.best]
+        """Return the best classes with their probabilities, or their shares in a mixture, as plain values."""
+        return [{"class": name, self.measure: value} for name, value in self.answer.best]
 
-    def summary(self) -> str:
-        """Return the answer in one line."""
-        return f"No answer: {self.answer.refusal}." if self.answer.refusal else f"Answer: {self.answer.best[0][0]}"
+    def summary(self) -> list[str]:
+        """Return the answer in one line of text, and for tubes the metallic share in another one."""
+        answer = self.answer
+        lines = [f"No answer: {answer.refusal}." if answer.refusal else f"Answer: {' + '.join(self.classes)}"]
+        return lines if answer.metallic is None else [*lines, f"  metallic: {answer.metallic:.1%}"]
 
     def save_picture(self, path: Path) -> None:
-        """Draw the measurement as the network sees it, and beside it the simulation of the best class."""
+        """Draw the measurement as the network sees it, and beside it the simulation of the answer."""
         from matplotlib.figure import Figure
 
         panels = [("measured", self.prepared)]
         if self.simulated is not None:
-            panels.append((f"simulated {self.answer.best[0][0]}", self.simulated))
-        figure = Figure(figsize=(3.2 * len(panels), 3.4), layout="constrained")
-        for axes, (title, values) in zip(np.ravel(figure.subplots(1, len(panels))), panels, strict=True):
-            axes.set_title(title)
-            if values.ndim == 2:
-                axes.plot(values[0])
-            else:
-                axes.imshow(values[0], cmap="gray")
-                axes.set_axis_off()
+            names = " + ".join(self.classes[:3]) + (" + …" if len(self.classes) > 3 else "")
+            panels.append((f"simulated {names}", self.simulated))
+        rows = max(len(self.axes), 1)
+        figure = Figure(figsize=(3.2 * len(panels), 1.0 + 2.4 * rows), layout="constrained")
+        every = np.reshape(figure.subplots(rows, len(panels)), (rows, len(panels)))
+        for column, (title, values) in enumerate(panels):
+            every[0, column].set_title(title)
+            if not self.axes:
+                every[0, column].imshow(values[0], cmap="gray")
+                every[0, column].set_axis_off()
+            for row, (label, places) in enumerate(self.axes):
+                every[row, column].plot(places, values[row])
+                every[row, column].set_xlabel(label)
         with atomic_path(path) as scratch:
             figure.savefig(scratch)
 
@@ -101,12 +136,15 @@ def characterize(
 
 @overload
 def characterize(
-    measured: Path | str | Micrograph | Pattern,
-    what: Literal["chirality", "crystal"] = "chirality",
+    measured: Path | str | Micrograph | Pattern | Spectrum,
+    what: Literal["chirality", "crystal", "spectrum"] = "chirality",
     *,
     pixel_nm: float | None = None,
     pixel_per_nm: float | None = None,
     wavelength_angstrom: float | None = None,
+    unit: SpectrumUnit | None = None,
+    laser_ev: float | None = None,
+    environment: Environment | None = None,
     best: int | None = None,
     model: Path | str | None = None,
 ) -> Characterization: ...
@@ -114,24 +152,30 @@ def characterize(
 
 @overload
 def characterize(
-    measured: Path | str | Micrograph | Pattern,
+    measured: Path | str | Micrograph | Pattern | Spectrum,
     what: str,
     *,
     pixel_nm: float | None = None,
     pixel_per_nm: float | None = None,
     wavelength_angstrom: float | None = None,
+    unit: SpectrumUnit | None = None,
+    laser_ev: float | None = None,
+    environment: Environment | None = None,
     best: int | None = None,
     model: Path | str | None = None,
 ) -> Characterization | DefectMap: ...
 
 
 def characterize(
-    measured: Path | str | Micrograph | Pattern,
+    measured: Path | str | Micrograph | Pattern | Spectrum,
     what: str = "chirality",
     *,
     pixel_nm: float | None = None,
     pixel_per_nm: float | None = None,
     wavelength_angstrom: float | None = None,
+    unit: SpectrumUnit | None = None,
+    laser_ev: float | None = None,
+    environment: Environment | None = None,
     best: int | None = None,
     model: Path | str | None = None,
 ) -> Characterization | DefectMap:
@@ -139,12 +183,19 @@ def characterize(
 
     Args:
         measured: the file, or a measurement in memory; see `matgym.characterization.files`.
-        what: "chirality" of a tube by an image or an electron diffraction pattern, "defects" of a tube by an image, or
-            "crystal" for the crystal system of a powder.
+        what: "chirality" of a tube by an image or an electron diffraction pattern, "crystal" for the crystal system of
+            a powder, "spectrum" for the species of a tube by a Raman spectrum, or of a mixture by an absorption
+            spectrum, or "defects" of a tube by an image.
         pixel_nm: width of a pixel of an image, nm, for files without a scale.
         pixel_per_nm: width of a pixel of a diffraction pattern, 1/nm, for files without a scale.
         wavelength_angstrom: wavelength of a powder pattern, Å, for files that do not state it.
-        best: number of classes in the answer; default `BEST`. Defects have none.
+        unit: unit of the first column of a spectrum, for files that do not state it: "1/cm" for the Raman shift, "nm"
+            or "eV" for absorption.
+        laser_ev: energy of the laser of a Raman spectrum, eV.
+        environment: environment of the tubes of a Raman spectrum, "air" or "dispersed" in water; leave it out if it is
+            not known.
+        best: number of classes in the answer, by default `BEST`; for a mixture, at least all of a share of `PRESENT`
+            and more. Defects have none.
         model: .safetensors file of the network instead of the shipped one.
 
     Returns:
@@ -161,26 +212,52 @@ def characterize(
 
     if what not in OPTIONS:
         raise ConfigurationError(f"what={what!r} is unknown: give {' or '.join(map(repr, OPTIONS))}")
-    in_memory = isinstance(measured, Micrograph | Pattern)
-    given = {"pixel_nm": pixel_nm, "pixel_per_nm": pixel_per_nm, "wavelength_angstrom": wavelength_angstrom}
+    given = {
+        "pixel_nm": pixel_nm,
+        "pixel_per_nm": pixel_per_nm,
+        "wavelength_angstrom": wavelength_angstrom,
+        "unit": unit,
+        "laser_ev": laser_ev,
+        "environment": environment,
+    }
+    in_memory = isinstance(measured, Micrograph | Pattern | Spectrum)
     for name, value in (given | {"best": best}).items():
-        scaled = in_memory and name in SCALES
+        scaled = in_memory and name in given
         if value is not None and (scaled or name not in OPTIONS[what]):
             place = "a measurement in memory" if scaled else f"what={what!r}"
             raise ConfigurationError(f"{name}={value} has no effect for {place}: leave it out")
-    record: Micrograph | Pattern
-    if isinstance(measured, Micrograph | Pattern):
+    record: Micrograph | Pattern | Spectrum
+    if isinstance(measured, Micrograph | Pattern | Spectrum):
         record = measured
+    elif what in {"chirality", "defects"}:
+        record = read_micrograph(measured, pixel_nm=pixel_nm, pixel_per_nm=pixel_per_nm)
     elif what == "crystal":
         record = read_pattern(measured, wavelength_angstrom=wavelength_angstrom)
     else:
-        record = read_micrograph(measured, pixel_nm=pixel_nm, pixel_per_nm=pixel_per_nm)
+        record = read_spectrum(measured, unit=unit, laser_ev=laser_ev, environment=environment)
     if what == "defects":
         return find_defects(record, model)  # type: ignore[arg-type]  # the pipeline checks it
-    images = isinstance(record, Micrograph) and record.kind == "image"
-    task = task_of("crystal-system" if what == "crystal" else "chirality-hrtem" if images else "chirality-diffraction")
+    best = BEST if best is None else best
+    task = task_of(_task_name(what, record))
     recognizer = load_recognizer(model or task.name)
-    answer = recognizer.recognize(record, BEST if best is None else best)
-    prepared = recognizer.pipeline.of(record)[0]  # type: ignore[arg-type]  # `recognize` has checked it
-    simulated = task.simulated(answer.best[0][0], recognizer.pipeline)
-    return Characterization(task.name, task.question, answer, record, prepared, simulated)
+    pipeline = recognizer.pipeline
+    answer = recognizer.recognize(record, len(recognizer.classes) if task.mixed else best)
+    simulated = task.simulated_answer(answer.best, record, pipeline)
+    if task.mixed:
+        kept = tuple(each for rank, each in enumerate(answer.best) if rank < best or each[1] >= PRESENT)
+        answer = replace(answer, best=kept)
+    prepared = pipeline.of(record)[0]  # type: ignore[arg-type]  # `recognize` has checked it
+    return Characterization(
+        task.name, task.question, answer, record, prepared, simulated, axes=pipeline.axes, mixed=task.mixed
+    )
+
+
+def _task_name(what: str, record: Micrograph | Pattern | Spectrum) -> str:
+    """Return the name of the task that answers a question about a measurement."""
+    if what == "crystal":
+        return "crystal-system"
+    if what == "spectrum":
+        optical = isinstance(record, Spectrum) and record.unit != "1/cm"
+        return "species-absorption" if optical else "species-raman"
+    images = isinstance(record, Micrograph) and record.kind == "image"
+    return "chirality-hrtem" if images else "chirality-diffraction"

@@ -35,13 +35,13 @@ class DefectMap(ValueObject):
         """Return the defects as plain values: places in nm from the middle of the first pixel, kind, probability."""
         return [dict(vars(defect)) for defect in self.answer.defects]
 
-    def summary(self) -> str:
-        """Return the answer in one line."""
+    def summary(self) -> list[str]:
+        """Return the answer in one line of text."""
         if self.answer.refusal:
-            return f"No answer: {self.answer.refusal}."
+            return [f"No answer: {self.answer.refusal}."]
         kinds = [defect.kind for defect in self.answer.defects]
         counts = [f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds))]
-        return f"Answer: {', '.join(counts) or 'no defects'}"
+        return [f"Answer: {', '.join(counts) or 'no defects'}"]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the answer with its provenance as plain values."""

@@ -90,7 +90,7 @@ class Detector(ValueObject):
 
     def expose(self, expected: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return (..., pixels, pixels) counts of expected electrons: Poisson's statistics and readout noise."""
-        counts = rng.poisson(expected).astype(np.float64)
+        counts = rng.poisson(np.maximum(expected, 0.0)).astype(np.float64)  # interference rounds to -1e-18
         if self.readout_electrons:
             counts += rng.normal(0.0, self.readout_electrons, counts.shape)
         return counts

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from matgym.characterization.alignment import resampled
 from matgym.characterization.files import Micrograph
 from matgym.characterization.scaling import Walls, across_walls_deg, binned, check_kind, check_scale, standardised
+from matgym.characterization.steps import Steps
 from matgym.errors import RefusalError
 from matgym.frozen import ValueObject
 from matgym.typing import BoolArray, Float32Array, FloatArray
@@ -66,7 +67,7 @@ class Frame(ValueObject):
         return np.stack([across * sin + down * cos, across * cos - down * sin], axis=-1)
 
 
-class FieldPipeline(BaseModel):
+class FieldPipeline(Steps):
     """The steps for images of a tube in which places are looked for.
 
     Attributes:
@@ -74,8 +75,6 @@ class FieldPipeline(BaseModel):
         pixels: smallest number of rows and of columns, which is that of training.
         wall_per_nm: range of spatial frequencies in which walls are looked for, 1/nm: below graphene's 4.7.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["field"] = "field"
     pixel_nm: float = Field(default=0.045, gt=0.0, le=1.0)

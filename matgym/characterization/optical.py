@@ -65,6 +65,23 @@ EXCITATION: Final = Photometer(1.5, 3.0, 151)
 """The default axis of excitation of a map."""
 
 
+@dataclass(frozen=True)
+class Line:
+    """An absorption line.
+
+    Attributes:
+        name: name of the transition.
+        energy_ev: photon energy, eV.
+        width_ev: full width at half maximum, eV.
+        area: area relative to E11.
+    """
+
+    name: str
+    energy_ev: float
+    width_ev: float
+    area: float
+
+
 def transitions_ev(n: int, m: int, environment: str) -> dict[str, float]:
     """Return the transitions of a tube that have an optical line, eV, by name.
 
@@ -101,17 +118,36 @@ def absorption_spectra(
         1.27
     """
     energies = (grid or Photometer()).energies_ev
-    spectra = np.zeros((len(chiralities), len(energies)))
+    pairs = np.asarray(chiralities).tolist()
+    return np.array([absorption_of(absorption_lines(n, m, environment), energies) for n, m in pairs])
+
+
+def absorption_lines(n: int, m: int, environment: str = "dispersed") -> list[Line]:
+    """Return the absorption lines of a tube.
+
+    Raises:
+        ConfigurationError: as `absorption_spectra`.
+    """
+    found = transitions_ev(n, m, environment)
+    if not found:
+        raise ConfigurationError(f"the relation for environment={environment!r} knows no transition of ({n}, {m})")
+    return [Line(name, energy, WIDTHS_EV[name], STRENGTHS[name]) for name, energy in found.items()]
+
+
+def absorption_of(lines: Sequence[Line], energies_ev: FloatArray) -> FloatArray:
+    """Return the (X,) absorption of lines, each with its phonon sideband.
+
+    Args:
+        lines: the lines.
+        energies_ev: (X,) photon energies, eV.
+    """
+    spectrum = np.zeros(len(energies_ev))
     apart, wide, share = SIDEBAND
-    for row, (n, m) in enumerate(np.asarray(chiralities).tolist()):
-        found = transitions_ev(n, m, environment)
-        if not found:
-            raise ConfigurationError(f"the relation for environment={environment!r} knows no transition of ({n}, {m})")
-        for name, energy in found.items():
-            own = (1.0 - share) * _lorentzian(energies, energy, WIDTHS_EV[name])
-            side = share * _lorentzian(energies, energy + apart, wide)
-            spectra[row] += STRENGTHS[name] * (own + side)
-    return spectra
+    for line in lines:
+        own = (1.0 - share) * _lorentzian(energies_ev, line.energy_ev, line.width_ev)
+        side = share * _lorentzian(energies_ev, line.energy_ev + apart, wide)
+        spectrum += line.area * (own + side)
+    return spectrum
 
 
 def emission_maps(

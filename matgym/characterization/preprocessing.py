@@ -1,16 +1,15 @@
 """From a measurement to the input of a network: the steps that are stored with the network and checked on loading.
 
 Micrographs and electron diffraction patterns are brought to one scale, centred, turned until the tube's axis is
-vertical, cut and normalised. Powder patterns are brought to one wavelength and one grid. A measurement that cannot be
-brought there raises `RefusalError`: too coarse, too small, or without the needed range.
+vertical, cut and normalised. Powder patterns are brought to one wavelength and one grid; spectra are in `spectral`. A
+measurement that cannot be brought there raises `RefusalError`: too coarse, too small, or without the needed range.
 """
 
-from abc import ABC, abstractmethod
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from matgym.characterization.alignment import (
     inversion_centre,
@@ -19,6 +18,7 @@ from matgym.characterization.alignment import (
     mirror_offset,
     resampled,
 )
+from matgym.characterization.curves import rebinned, without_background
 from matgym.characterization.files import Micrograph, Pattern
 from matgym.characterization.scaling import (
     COARSE,
@@ -30,6 +30,8 @@ from matgym.characterization.scaling import (
     power_spectra,
     standardised,
 )
+from matgym.characterization.spectral import AbsorptionPipeline, RamanPipeline
+from matgym.characterization.steps import Steps
 from matgym.errors import RefusalError
 from matgym.typing import Float32Array, FloatArray
 
@@ -40,16 +42,7 @@ BACKGROUND_DEG: Final = 6.0
 """Width of the window in which the background of a powder pattern is its lowest smoothed value, degrees; ours."""
 
 
-class _Pipeline(BaseModel, ABC):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @property
-    @abstractmethod
-    def shape(self) -> tuple[int, ...]:
-        """Shape (channels, …) of one input of the network."""
-
-
-class DiffractionPipeline(_Pipeline):
+class DiffractionPipeline(Steps):
     """The steps for electron diffraction patterns of a tube.
 
     The centre is that of inversion, since |F(q)| = |F(-q)|. The equator is the direction in which the intensity below
@@ -115,7 +108,7 @@ class DiffractionPipeline(_Pipeline):
         return self.apply(measured.pixels[None], measured.pixel_size)
 
 
-class ImagePipeline(_Pipeline):
+class ImagePipeline(Steps):
     """The steps for images of a tube.
 
     The axis is perpendicular to the direction in which the power spectrum below the lowest reflection of graphene lies,
@@ -180,7 +173,7 @@ class ImagePipeline(_Pipeline):
         return self.apply(measured.pixels[None], measured.pixel_size)
 
 
-class PatternPipeline(_Pipeline):
+class PatternPipeline(Steps):
     """The steps for powder patterns: one wavelength, one grid, no background, square roots, highest point 1.
 
     Attributes:
@@ -209,6 +202,11 @@ class PatternPipeline(_Pipeline):
         return 1, self.points
 
     @property
+    def axes(self) -> tuple[tuple[str, FloatArray], ...]:
+        """The angles."""
+        return (("2θ, °", self.two_theta_deg),)
+
+    @property
     def two_theta_deg(self) -> FloatArray:
         """(points,) angles 2θ of the grid, degrees."""
         return np.linspace(self.start_deg, self.stop_deg, self.points)
@@ -219,8 +217,6 @@ class PatternPipeline(_Pipeline):
         Raises:
             RefusalError: if the grid does not cover that of the network, or is too coarse.
         """
-        from scipy.ndimage import minimum_filter1d, uniform_filter1d
-
         angles = np.asarray(two_theta_deg, dtype=np.float64)
         sine = np.sin(np.radians(angles / 2.0)) * self.wavelength_angstrom / wavelength_angstrom
         angles = np.degrees(2.0 * np.arcsin(np.minimum(sine, 1.0)))
@@ -233,17 +229,8 @@ class PatternPipeline(_Pipeline):
         step, own = (self.stop_deg - self.start_deg) / (self.points - 1), float(np.diff(angles[inside]).max())
         if own > COARSE * step:
             raise RefusalError(f"the pattern has steps of {own:.3g}°: the network needs {COARSE * step:.3g}° or less")
-        # The mean around each point of the grid, as the slope of the integral: nothing of a sharp peak is lost.
-        edges = np.clip(np.append(self.two_theta_deg - step / 2.0, self.stop_deg + step / 2.0), angles[0], angles[-1])
-        areas = 0.5 * (counts[:, 1:] + counts[:, :-1]) * np.diff(angles)
-        integral = np.concatenate([np.zeros((len(counts), 1)), np.cumsum(areas, axis=1)], axis=1)
-        at = np.clip(np.searchsorted(angles, edges, side="right") - 1, 0, len(angles) - 2)
-        part = (edges - angles[at]) / (angles[at + 1] - angles[at])
-        values = np.diff(integral[:, at] * (1.0 - part) + integral[:, at + 1] * part, axis=1) / np.diff(edges)
-        width = max(int(BACKGROUND_DEG / step), 3)
-        smooth = uniform_filter1d(values, max(width // 8, 1), axis=1, mode="nearest")
-        background = uniform_filter1d(minimum_filter1d(smooth, width, axis=1), width, axis=1, mode="nearest")
-        peaks = np.maximum(values - background, 0.0)
+        values = rebinned(counts, angles, self.two_theta_deg)
+        peaks = without_background(values, max(int(BACKGROUND_DEG / step), 3))
         highest = peaks.max(axis=1, keepdims=True)
         return np.asarray(np.sqrt(peaks / np.where(highest > 0.0, highest, 1.0)), dtype=np.float32)[:, None]
 
@@ -258,5 +245,8 @@ class PatternPipeline(_Pipeline):
         return self.apply(measured.counts[None], measured.two_theta_deg, measured.wavelength_angstrom)
 
 
-Pipeline: TypeAlias = Annotated[DiffractionPipeline | ImagePipeline | PatternPipeline, Field(discriminator="kind")]
+Pipeline: TypeAlias = Annotated[
+    DiffractionPipeline | ImagePipeline | PatternPipeline | RamanPipeline | AbsorptionPipeline,
+    Field(discriminator="kind"),
+]
 """Any pipeline, as a card stores it."""

@@ -147,13 +147,30 @@ def raman_spectra(
     distances = np.broadcast_to(np.asarray(defect_distance_nm, dtype=float), len(chiralities)).tolist()
     spectra = np.zeros((len(chiralities), len(x)))
     for row, (n, m) in enumerate(np.asarray(chiralities).tolist()):
-        for band in raman_bands(n, m, spectrometer.laser_ev, environment, distances[row]):
-            spectra[row] += band.area * _line(x, band, spectrometer.resolution_cm)
+        bands = raman_bands(n, m, spectrometer.laser_ev, environment, distances[row])
+        spectra[row] = spectrum_of(bands, x, spectrometer.resolution_cm)
     return spectra
 
 
+def spectrum_of(bands: Sequence[Band], shifts_cm: FloatArray, resolution_cm: float) -> FloatArray:
+    """Return the (X,) spectrum of bands without noise.
+
+    Args:
+        bands: the bands.
+        shifts_cm: (X,) Raman shifts, cm⁻¹.
+        resolution_cm: full width at half maximum of the instrument's Gaussian profile, cm⁻¹.
+    """
+    lines = [band.area * _line(shifts_cm, band, resolution_cm) for band in bands]
+    return np.asarray(np.sum(lines, axis=0))
+
+
 def raman_bands(
-    n: int, m: int, laser_ev: float, environment: str = "air", defect_distance_nm: float = math.inf
+    n: int,
+    m: int,
+    laser_ev: float,
+    environment: str = "air",
+    defect_distance_nm: float = math.inf,
+    transitions_ev: Sequence[float] | None = None,
 ) -> list[Band]:
     """Return the bands of a tube.
 
@@ -163,6 +180,7 @@ def raman_bands(
         laser_ev: photon energy of the laser, eV.
         environment: one of `ENVIRONMENTS`.
         defect_distance_nm: mean distance of defects, nm.
+        transitions_ev: transitions, eV; default those of the environment's relation.
 
     Raises:
         ConfigurationError: as `raman_spectra`.
@@ -170,7 +188,7 @@ def raman_bands(
     if environment not in ENVIRONMENTS:
         raise ConfigurationError(f"environment={environment!r} is unknown: give one of {', '.join(ENVIRONMENTS)}")
     breathing, optical = ENVIRONMENTS[environment]
-    transitions = tuple(relation(optical).energies_ev(n, m).values())
+    transitions = tuple(relation(optical).energies_ev(n, m).values() if transitions_ev is None else transitions_ev)
     if not transitions:
         raise ConfigurationError(
             f"the relation for environment={environment!r} knows no transition of ({n}, {m}): give 'air' or 'dispersed'"

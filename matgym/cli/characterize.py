@@ -1,7 +1,7 @@
 """`matgym characterize`: what a file of an instrument shows, by a trained network."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,11 +10,16 @@ from matgym.files import check_output
 
 
 def characterize(
-    file: Annotated[Path, typer.Argument(help="Image, diffraction pattern or powder pattern.")],
-    what: Annotated[str, typer.Option(help="Question: chirality, crystal or defects.")] = "chirality",
+    file: Annotated[Path, typer.Argument(help="Image, diffraction pattern, powder pattern or spectrum.")],
+    what: Annotated[str, typer.Option(help="Question: chirality, crystal, spectrum or defects.")] = "chirality",
     pixel_nm: Annotated[float | None, typer.Option(help="Width of a pixel of an image, nm.")] = None,
     pixel_per_nm: Annotated[float | None, typer.Option(help="Width of a pixel of a diffraction pattern, 1/nm.")] = None,
     wavelength: Annotated[float | None, typer.Option(help="Wavelength of a powder pattern, Å.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of the first column of a spectrum: 1/cm, nm or eV.")] = None,
+    laser_ev: Annotated[float | None, typer.Option(help="Energy of the laser of a Raman spectrum, eV.")] = None,
+    environment: Annotated[
+        str | None, typer.Option(help="Environment of the tubes of a Raman spectrum: air or dispersed.")
+    ] = None,
     best: Annotated[int | None, typer.Option(min=1, max=1000, help="Number of classes in the answer; 3.")] = None,
     model: Annotated[
         Path | None, typer.Option(help="Stored network (.safetensors) in place of the shipped one.")
@@ -25,23 +30,24 @@ def characterize(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Recognise a tube, its defects or a crystal in a file of an instrument, with probabilities or a refusal."""
+    """Recognise tubes, defects or a crystal in a file of an instrument, with probabilities or a refusal."""
     from matgym.characterization.answers import characterize as answer_of
 
     if output is not None:
         check_output(output, force=force, inputs=[file])
-    found = answer_of(
-        file,
-        what,
-        pixel_nm=pixel_nm,
-        pixel_per_nm=pixel_per_nm,
-        wavelength_angstrom=wavelength,
-        best=best,
-        model=model,
-    )
+    options: dict[str, Any] = {  # their values are checked there
+        "pixel_nm": pixel_nm,
+        "pixel_per_nm": pixel_per_nm,
+        "wavelength_angstrom": wavelength,
+        "unit": unit,
+        "laser_ev": laser_ev,
+        "environment": environment,
+        "best": best,
+    }
+    found = answer_of(file, what, model=model, **options)
     if output is not None:
         found.save_picture(output)
-    lines = [found.summary()]
+    lines = found.summary()
     if output is not None:
         lines.append(f"  picture: {output.resolve()}")
     print_result(found.as_dict(), (found.question, found.rows()), lines=lines, json=json)

@@ -47,6 +47,10 @@ SurrogateName: TypeAlias = Annotated[str, Doc("the name or the .safetensors file
 """A string that stands for a surrogate. An error shows the text of `Doc` in place of "a string"."""
 
 
+CHARACTERIZER_NAME: Final = "the .safetensors file of one"
+"""The strings that stand for a characterizer, for errors."""
+
+
 def require_envs(num_envs: Any) -> None:
     """Check the number of parallel episodes.
 
@@ -128,6 +132,26 @@ def checked_variant(variant: str, *known: str) -> str:
     if variant not in ("plain", *known):
         raise ConfigurationError(f"variant={variant!r} is none of {', '.join(('plain', *known))}")
     return variant
+
+
+def checked_observation(observation: str, known: Sequence[str], characterizer: object) -> None:
+    """Check the name of an observation, and that a characterizer is given only where it has an effect.
+
+    Args:
+        observation: name of the observation.
+        known: names of the observations of the environment.
+        characterizer: the argument of this name.
+
+    Raises:
+        ConfigurationError: if there is no such observation, or the characterizer has no effect.
+    """
+    if observation not in known:
+        raise ConfigurationError(f"observation={observation!r} is unknown; {there_are(known)}")
+    if characterizer is not None and observation != "characterized":
+        raise ConfigurationError(
+            f"characterizer has no effect with observation={observation!r}: leave it out, or give "
+            'observation="characterized"'
+        )
 
 
 def there_are(names: Sequence[str]) -> str:

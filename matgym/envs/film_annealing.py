@@ -8,7 +8,14 @@ import numpy.typing as npt
 from gymnasium import spaces
 from typing_extensions import Doc
 
-from matgym.envs.arguments import checked_option, checked_variant, given_alone, require_room
+from matgym.envs.arguments import (
+    CHARACTERIZER_NAME,
+    checked_observation,
+    checked_option,
+    checked_variant,
+    given_alone,
+    require_room,
+)
 from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
 from matgym.envs.rewards import Changes, RewardType, Withheld
 from matgym.errors import ConfigurationError
@@ -23,16 +30,21 @@ from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
 from matgym.units import CELSIUS_K
 
 if TYPE_CHECKING:
+    from matgym.characterization.reading.tasks import Characterizer
     from matgym.processes.sequences.learned import SequenceSurrogate
 
 LARGEST_RADIUS: Final = 20.0
 MOST_KWH: Final = 30.0
-"""The upper ends of radius (lattice constants) and energy (kWh) in observations."""
+MOST_PARTICLES: Final = 0.25
+"""The upper ends of radius (lattice constants), energy (kWh) and share of sites with particles in observations."""
 
 DYNAMICS_NAME: Final = "'simulator', 'network' or a .safetensors file"
 """The strings that `dynamics` allows, for errors."""
 
-OBSERVATIONS: Final = ("statistics", "image")
+OBSERVATIONS: Final = ("statistics", "image", "characterized", "state")
+
+WIDTHS: Final = {"statistics": 6, "image": 5, "characterized": 8, "state": 7}
+"""The number of numbers or planes of an observation."""
 
 _DRAWN: Final = 12.0
 """The largest mean radius on the axes of a picture, lattice constants."""
@@ -45,7 +57,7 @@ class FilmAnnealing(Episodes):
     The film consists of crystallites with catalyst particles between them. Every two minutes for an hour the agent sets
     the temperature. Heat makes crystallites grow, heals defects, and evaporates particles. Particles hold boundaries
     back, so that the order of temperatures matters: a film that was hot early can still grow when another one has
-    stopped. The number of particles is visible in the image only. Level of physics: a Potts model of grain growth with
+    stopped. The number of particles is visible in images only. Level of physics: a Potts model of grain growth with
     rates of ours; see `matgym.processes.annealing.film`.
 
     ## Action Space
@@ -65,8 +77,16 @@ class FilmAnnealing(Episodes):
 
     Values beyond these limits are clipped.
 
-    `observation="image"`: `Box(0, 255, (6, 64, 64), uint8)`, the micrograph (boundaries bright, particles white)
-    instead of the radius, and the other numbers as planes of one value, as `CnnPolicy` of SB3 expects them.
+    `observation="image"`: `Box(0, 255, (5, 64, 64), uint8)`, the micrograph of a microscope that differs from film to
+    film (see `matgym.characterization.micrographs`), and temperature, energy, time and target as planes of one value,
+    as `CnnPolicy` of SB3 expects them. Grey 255 is twice the mean intensity. Radius and defects are not given.
+
+    `observation="characterized"`: `Box(-1, 1, (8,), float32)`, what a network reads from the micrograph: mean radius
+    and remaining share of the defects, then the standard uncertainty of each on the same ranges, then temperature,
+    energy, time and target.
+
+    `observation="state"`: `Box(-1, 1, (7,), float32)`, the statistics, and the share of sites with a particle (0 to
+    0.25), which is otherwise hidden.
 
     ## Rewards
     The change, in this step, of J = tolerance(ln(radius / target), 0.2) × (1 - remaining share of the defects) - 0.01
@@ -86,9 +106,11 @@ class FilmAnnealing(Episodes):
     ## Arguments
     - `level`: "easy", films without particles, whose radius depends on the heat so far and not on its order; "medium"
       (default); "hard", 80 to 300 crystallites, particles on 0 to 20 % of the sites, and targets from 4.5 to 12.
-    - `observation`: "statistics" (default) or "image".
+    - `observation`: "statistics" (default), "image", "characterized" or "state".
+    - `characterizer`: for "characterized", a `matgym.characterization.reading.tasks.Characterizer` or the file of a
+      trained network instead of the shipped one.
     - `dynamics`: "simulator" (default); "network", a recurrent network of the statistics that was trained on the
-      simulator; or the file of a network of yours. Images need the simulator.
+      simulator; or the file of a network of yours. Images and "characterized" need the simulator.
     - `reward`: a function that returns the worth of a film so far, in [0, 1], instead of the reward above. Its
       arguments are the outcomes so far ("radius", "defects", "energy_kwh", each (B,)) and the (B,) target radii. The
       reward of a step is the change of the worth, so that an episode sums to the final worth, which
@@ -97,7 +119,7 @@ class FilmAnnealing(Episodes):
     - `variant`: "multi-objective", whose components are the changes of the tolerance, of the healed share and of the
       price of energy; or "goal", whose goals are (radius, remaining share of the defects, whether the run is over),
       scaled, and whose reward ignores energy and comes at the end. Neither can be combined with `reward`, nor "goal"
-      with images or with `reward_type`.
+      with another observation than "statistics" or with `reward_type`.
     - `task`: an `AnnealingTask` instead of `level` and `reward`, for example with another number of steps.
     - `render_mode`: "rgb_array", the film, or the mean crystallite with a network of statistics, and the course of the
       run.
@@ -120,14 +142,14 @@ class FilmAnnealing(Episodes):
         *,
         level: Difficulty | None = None,
         observation: str = "statistics",
+        characterizer: "Characterizer | Annotated[str, Doc(CHARACTERIZER_NAME)] | None" = None,
         dynamics: "SequenceSurrogate | Annotated[str, Doc(DYNAMICS_NAME)]" = "simulator",
         reward: AnnealingReward | None = None,
         reward_type: RewardType | None = None,
         variant: str = "plain",
         task: AnnealingTask | None = None,
     ) -> None:
-        if observation not in OBSERVATIONS:
-            raise ConfigurationError(f"observation={observation!r} is unknown; there are {' and '.join(OBSERVATIONS)}")
+        checked_observation(observation, OBSERVATIONS, characterizer)
         if task is not None:
             given_alone("task", {"level": level, "reward": reward})
         self.size, self.observation = size, observation
@@ -141,23 +163,32 @@ class FilmAnnealing(Episodes):
         if self.task.reward is not None and variant != "plain":
             raise ConfigurationError(f"a reward function has no effect in the {variant} variant: leave it out")
         self._gains = None if self.task.reward is None else Gains(size, self.task.reward, self.task.ledger)
-        if variant == "goal" and observation == "image":
+        if variant == "goal" and observation != "statistics":
             raise ConfigurationError('the goal variant observes statistics: give observation="statistics"')
         sites, self.steps = self.task.size, self.task.steps
         require_room(size, sites * sites)
         self.films = films_of(self.task.film, sites, size, self.task.start_c, dynamics)
-        if observation == "image" and not self.films.pictured:
+        measured = observation in {"image", "characterized"}
+        if measured and not self.films.pictured:
             raise ConfigurationError(
-                f'observation="image" needs films with grains, and dynamics={dynamics!r:.60} predicts their statistics '
-                'alone: give observation="statistics" or dynamics="simulator"'
+                f'observation="{observation}" needs films with grains, and dynamics={dynamics!r:.60} predicts their '
+                'statistics alone: give observation="statistics" or dynamics="simulator"'
             )
         self._set_c = np.full(size, self.task.start_c)
         self.targets = np.full(size, sum(self.task.targets) / 2.0)
         self.elapsed = np.zeros(size, dtype=np.int64)
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
-        self.observation_space = spaces.Box(-1.0, 1.0, (6,), np.float32)
+        self._microscope = None
+        if measured:
+            from matgym.envs.film_microscope import FilmMicroscope
+
+            most = round(self.task.grains[1] * (sites / 64.0) ** 2)
+            self._microscope = FilmMicroscope(
+                size, sites, most, characterized=observation == "characterized", characterizer=characterizer
+            )
+        self.observation_space = spaces.Box(-1.0, 1.0, (WIDTHS[observation],), np.float32)
         if observation == "image":
-            self.observation_space = spaces.Box(0, 255, (6, sites, sites), np.uint8)
+            self.observation_space = spaces.Box(0, 255, (WIDTHS[observation], sites, sites), np.uint8)
         elif variant == "goal":
             goal = spaces.Box(-1.0, 1.0, (3,), np.float32)
             seen = spaces.Box(-1.0, 1.0, (5,), np.float32)
@@ -177,6 +208,14 @@ class FilmAnnealing(Episodes):
         if self._withheld is not None:
             self._withheld.restart(rows)
         self.elapsed[rows], self._set_c[rows] = 0, self.task.start_c
+        if self._microscope is not None:
+            self._microscope.restart(rows, generators)
+            self._measure(rows)
+
+    def _measure(self, rows: IntArray) -> None:
+        """Take micrographs of (k,) films."""
+        if self._microscope is not None:
+            self._microscope.measure(rows, self.films.state.labels[rows], self.films.measures[rows, 1])
 
     def info(self) -> Info:
         """Return the targets, the present objective of the films, and its parts."""
@@ -198,6 +237,7 @@ class FilmAnnealing(Episodes):
             set_c = from_actions(actions, COLDEST_C, HOTTEST_C)[:, 0]
             self.films.hold(set_c + CELSIUS_K, rows)
         self._set_c[rows] = set_c
+        self._measure(np.arange(self.size)[rows])
         self.elapsed[rows] += 1
         over, reward = self.elapsed[rows] >= self.task.steps, self._rewards(rows)
         return reward if self._withheld is None else self._withheld.pay(rows, reward, over), over
@@ -248,24 +288,30 @@ class FilmAnnealing(Episodes):
         return reward.reshape(np.shape(achieved)[:-1]) if np.ndim(achieved) > 1 else float(reward[0])
 
     def observe(self, rows: Rows = ALL) -> Any:
-        """Return (rows, 6) float32 in [-1, 1], or (rows, 6, H, W) uint8: the micrograph above five such numbers."""
+        """Return (rows, n) float32 in [-1, 1], or (rows, 5, H, W) uint8: the micrograph above four such numbers."""
         films, state = self.films, self.films.state
-        seen = np.column_stack(
+        others = np.column_stack(
             [
-                films.measures[rows, 0] / LARGEST_RADIUS,
-                films.measures[rows, 1],
                 (state.temperature_k[rows] - CELSIUS_K - COLDEST_C) / (HOTTEST_C - COLDEST_C),
                 state.energy_kwh[rows] / MOST_KWH,
                 self.elapsed[rows] / self.task.steps,
                 self.targets[rows] / LARGEST_RADIUS,
             ]
         ).clip(0.0, 1.0)
-        if self.observation == "image":
-            shape = (len(seen), *self.observation_space.shape)  # type: ignore[misc]  # a Box, as it was made
-            image = np.broadcast_to(np.round(255.0 * seen)[:, :, None, None], shape).astype(np.uint8)
-            image[:, 0] = np.round(255.0 * films.pictures(rows))
+        if self.observation == "image" and self._microscope is not None:
+            shape = (len(others), *self.observation_space.shape)  # type: ignore[misc]  # a Box, as it was made
+            image = np.empty(shape, dtype=np.uint8)
+            image[:, 0] = self._microscope.pictures(rows)
+            image[:, 1:] = np.round(255.0 * others)[:, :, None, None]
             return image
-        statistics = (2.0 * seen - 1.0).astype(np.float32)
+        seen = films.measures[rows, :2] / [LARGEST_RADIUS, 1.0]
+        if self._microscope is not None:
+            readings = (self._microscope.values[rows], self._microscope.uncertainties[rows])
+            seen = np.concatenate([each / [LARGEST_RADIUS, 1.0] for each in readings], axis=1)
+        columns = [seen, others]
+        if self.observation == "state":
+            columns.append(films.measures[rows, 2:] / MOST_PARTICLES)
+        statistics = (2.0 * np.concatenate(columns, axis=1).clip(0.0, 1.0) - 1.0).astype(np.float32)
         if self.variant != "goal":
             return statistics
         goals = {"achieved_goal": self._achieved(rows), "desired_goal": self._desired(rows)}

@@ -1,13 +1,23 @@
 """`matgym/CVDGrowth-v0`: control a CVD reactor whose catalyst is not observed, so that long, clean nanotubes grow."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
+from typing_extensions import Doc
 
-from matgym.envs.arguments import Count, SurrogateName, checked_option, checked_variant, given_alone, require_room
+from matgym.envs.arguments import (
+    CHARACTERIZER_NAME,
+    Count,
+    SurrogateName,
+    checked_observation,
+    checked_option,
+    checked_variant,
+    given_alone,
+    require_room,
+)
 from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
 from matgym.envs.rewards import RewardType, Withheld
 from matgym.errors import ConfigurationError
@@ -22,10 +32,13 @@ from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
 from matgym.units import CELSIUS_K, ROOM_K
 
 if TYPE_CHECKING:
+    from matgym.characterization.reading.tasks import Characterizer
     from matgym.processes.sequences.learned import Memory, SequenceSurrogate
 
 PARTS: Final = "(diameter_nm, covering, pyrolysis, leak_pa, offset_k)"
 """What a reactor consists of."""
+
+OBSERVATIONS: Final = ("instruments", "spectrum", "diffraction", "characterized", "state")
 
 REWARD_SCALE: Final = 150.0
 """The J with a reward of 1, about that of the best recipes."""
@@ -63,7 +76,7 @@ class CVDGrowth(Episodes):
     | 3   | water vapour        | 0   | 100   | Pa   |
 
     ## Observation Space
-    `Box(-1, 1, (11,), float32)`:
+    `observation="instruments"`: `Box(-1, 1, (11,), float32)`:
 
     | Num | Observation                                   | Min | Max  | Noise  |
     |-----|-----------------------------------------------|-----|------|--------|
@@ -74,7 +87,20 @@ class CVDGrowth(Episodes):
     | 6   | time, min                                     | 0   | 30, or `minutes` |  |
     | 7–10 | last controls, scaled                        | -1  | 1    |        |
 
-    Values beyond these limits are clipped.
+    Values beyond these limits are clipped. Other observations have further numbers from index 11 on:
+
+    | `observation`     | Shape    | Numbers from index 11 on                                       |
+    |-------------------|----------|----------------------------------------------------------------|
+    | `"spectrum"`      | `(152,)` | Raman spectrum at 532 nm, from 0 to 3, relative to G           |
+    | `"diffraction"`   | `(51,)`  | small-angle X-ray scattering: logarithm of 1 to 10⁷ photons    |
+    | `"characterized"` | `(17,)`  | diameter, D/G, amorphous share; then the uncertainty of each   |
+    | `"state"`         | `(26,)`  | hidden state and reactor, which no instrument shows            |
+
+    The spectrum covers 1100 to 1800 cm⁻¹, and the scattering 0.15 to 2 nm⁻¹. Diameters and their uncertainties range
+    from 0 to 25 nm, D/G from 0 to 5, shares from 0 to 1; `matgym.envs.forest_instruments.ENDS` has those of the state.
+    Spectrum and scattering are those of the forest at the end of the minute, with instruments that differ from run to
+    run; see `matgym.characterization.forests`. "characterized" is what a network reads from both. There is no image: an
+    electron microscope cannot look into the furnace, and an optical one shows the height, which the agent has.
 
     ## Rewards
     The change of J / 150 in the last minute, clipped to [-1, 1], with J = yield [µm] - min(8 (D/G + amorphous
@@ -97,6 +123,9 @@ class CVDGrowth(Episodes):
     - `level`: "easy", every run has the reactor of the measured kinetics; "medium" (default), each run has another
       one; "hard", reactors differ so much that no schedule is good for all; see `matgym.tasks.growth.VARIATIONS`.
     - `model`: predicts J: "oracle" (default), the kinetic model; "cvd-growth", a recurrent network; or a file of yours.
+    - `observation`: "instruments" (default), "spectrum", "diffraction", "characterized" or "state".
+    - `characterizer`: for "characterized", a `matgym.characterization.reading.tasks.Characterizer` or the file of a
+      trained network instead of the shipped one.
     - `reward`: a function that returns the worth of a run so far, in [0, 1], instead of J. Its arguments are the
       outcomes so far ("yield_um", "disorder", "amorphous", "energy_kwh", each (B,)) and the (B, t, 4) controls of the
       minutes so far, in °C and Pa. The reward of a minute is the change of the worth, so that an episode sums to the
@@ -128,20 +157,30 @@ class CVDGrowth(Episodes):
         minutes: Count | None = None,
         level: Difficulty | None = None,
         model: "SequenceSurrogate | SurrogateName | None" = None,
+        observation: str = "instruments",
+        characterizer: "Characterizer | Annotated[str, Doc(CHARACTERIZER_NAME)] | None" = None,
         reward: GrowthReward | None = None,
         reward_type: RewardType | None = None,
         variant: str = "plain",
         task: GrowthTask | None = None,
     ) -> None:
+        checked_observation(observation, OBSERVATIONS, characterizer)
         self.size, self.task = size, growth_task(minutes, level, model, reward, task)
         self.variant, self.steps = checked_variant(variant, "multi-objective"), self.task.minutes
+        self._shown, width = None, 0  # beside the instruments
+        if observation != "instruments":
+            from matgym.envs.forest_instruments import WIDTHS, ForestInstruments
+
+            width = WIDTHS[observation]
+            require_room(size, width)
+            self._shown = ForestInstruments(observation, size, self.task.furnace, characterizer)
         require_room(size, 5 * (self.task.minutes + 1))
         self._surrogate = self.task.surrogate
         if variant == "multi-objective" and self._surrogate is not None:
             raise ConfigurationError("multi-objective rewards need the oracle: leave out model, or give model='oracle'")
         if variant == "multi-objective" and self.task.reward is not None:
             raise ConfigurationError("a reward function has no effect in the multi-objective variant: leave it out")
-        self.observation_space = spaces.Box(-1.0, 1.0, (7 + len(LIMITS),), np.float32)
+        self.observation_space = spaces.Box(-1.0, 1.0, (7 + len(LIMITS) + width,), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (len(LIMITS),), np.float32)
         self.minute = np.zeros(size, dtype=np.int64)
         self.reactor = Reactor(*np.ones((len(Reactor._fields), size)))
@@ -185,6 +224,9 @@ class CVDGrowth(Episodes):
         self._actions[rows] = -1.0
         for row, rng in zip(rows, generators, strict=True):
             self._noise[row] = rng.standard_normal(self._noise.shape[1:])
+        if self._shown is not None:
+            self._shown.restart(rows, generators)
+            self._shown.measure(rows, fresh, drawn)
 
     def step(self, actions: FloatArray, rows: Rows = ALL) -> tuple[FloatArray, BoolArray]:
         """Hold controls for one minute."""
@@ -208,6 +250,8 @@ class CVDGrowth(Episodes):
                 column[rows] = values
         self.minute[rows] += 1
         self._shorter[rows] = before.length_um
+        if self._shown is not None:
+            self._shown.measure(np.arange(self.size)[rows], after, reactor)
         self._objective[rows] = objective = self.task.objective(after, reactor)
         self._cost[rows] = self.task.cost(before, after)
         counted = np.array(objective)
@@ -254,7 +298,7 @@ class CVDGrowth(Episodes):
         return {"cost": self._cost.copy(), "failed": self._gains.failed.copy(), "objectives": objectives}
 
     def observe(self, rows: Rows = ALL) -> Float32Array:
-        """Return (rows, 11) float32 in [-1, 1]: what the instruments show."""
+        """Return (rows, 11) float32 in [-1, 1]: what the instruments show; with further columns if others are asked."""
         minute, flows = self.minute[rows], self._actions[rows, 1:]
         now, before = (self._noise[rows][np.arange(len(minute)), np.maximum(minute - ago, 0)] for ago in (0, 1))
         reading = self.state.temperature_k[rows] + self.reactor.offset_k[rows] + THERMOCOUPLE_K * now[:, 0] - ROOM_K
@@ -270,6 +314,8 @@ class CVDGrowth(Episodes):
                 self._actions[rows],
             ]
         )
+        if self._shown is not None:
+            observation = np.concatenate([observation, self._shown.columns(rows)], axis=1)
         return np.asarray(np.clip(observation, -1.0, 1.0), dtype=np.float32)
 
     def charted(self) -> FloatArray:

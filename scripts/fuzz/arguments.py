@@ -31,7 +31,7 @@ NEAR: Final[dict[str, tuple[Any, ...]]] = {
     "values": ((0.0, 2.0), (2.0, 0.0), (1.0, 1.0), (-1e308, 1e308), (0.0, 1e-320)),
     "model": ("oracle", "surrogate", "nanotube-doping", "cvd-growth", "simulator", "best", "gp", "trees", "missing"),
     "dynamics": ("simulator", "film-annealing", "cvd-growth", "missing"),
-    "observation": ("statistics", "image", "flat", "honeycomb", "grid", "missing"),
+    "observation": ("statistics", "image", "spectrum", "diffraction", "state", "flat", "honeycomb", "grid", "missing"),
     "reward": (
         lambda *given: np.asarray(given[-1]),
         lambda *_given: 1.0,

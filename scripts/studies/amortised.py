@@ -15,35 +15,41 @@ value of such tubes, so that no brief could be verified.
 - With k attempts, the first begins with the initial design, and the other ones with random designs on the tube. Look-up
   has k designs of its table. A brief is met if the surrogates say so of one of them.
 - Searches score designs one by one, or in their own batches.
-- Verified: a method gives a design, the oracles compute it, and the brief is met if their values are in the ranges. If
-  they are not, the brief for the surrogates is shifted by their error on this design, the method gives another one, and
-  so on, up to four. What begins with a design makes half of its attempts from the best
-  that was verified. Ranges that the surrogates have to meet are narrower by a quarter on each side where the method
-  finds such a design.
+- Verified: a method scores designs, the one with the largest chance to meet the brief is computed by the oracles, and
+  so on until one meets it, four times at most. The chance is that of the surrogates' values with a Gaussian process on
+  their errors (`matgym.agents.residuals`), which was fitted to other tubes, and which each verified design informs. It
+  is the same for all methods: policies give the designs of their attempts, of which half begin with the best verified
+  design and half with random ones, for a brief that the expected errors shift and that is narrower by a quarter on each
+  side; look-up gives its table.
+- The tubes are unseen by the training of agents. The surrogates of Young's modulus and of the formation energy have
+  seen other designs on five of the seven chiralities, and that of heat on one.
 """
 
 import shutil
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from scipy.stats import binomtest
 
 from matgym.agents.experts import expert_of
 from matgym.agents.greedy import Greedy
 from matgym.agents.imitation import imitate
-from matgym.agents.improving import by_rule, climbing, inside, played, properties, sampled, table_of
+from matgym.agents.improving import by_rule, climbing, inside, mutated, played, properties, sampled, table_of
+from matgym.agents.residuals import ErrorModel, Looks, Verified
 from matgym.agents.scripted import RandomActions
 from matgym.agents.storage import load_agent, save_agent
 from matgym.agents.training import learn, learner
 from matgym.app.briefs import ENVIRONMENT, arguments, made
 from matgym.benchmark.break_even import break_even, share_within
-from matgym.tasks.any_tube import STRAINS
+from matgym.structures import Species
+from matgym.tasks.any_tube import HEAD, STRAINS
 from scripts.studies.agents.zoo import scores_of
 from scripts.studies.briefs import METHODS, searched
 from scripts.studies.common import Study, StudyJob, interval, print_markdown
@@ -54,7 +60,11 @@ TRAINED = "trained"
 SEARCHES = tuple(name for name in METHODS if name not in {"random", "hill climbing"})
 FIRST = 3_000_000  # seed of the first brief; training draws from small seeds, and trials saw those from 1,000,000
 INWARD = 0.5  # of half a band: by how much the surrogates have to be inside; a choice of ours
-ATTEMPTS = 4  # of what begins with a design, for each verified one
+ATTEMPTS = 8  # of what begins with a design, for each verified one
+CALIBRATED = ((7, 7), (10, 5), (13, 1), (16, 0), (8, 2), (10, 1), (12, 3), (12, 4))
+"""Chiralities on which errors of the surrogates are measured. No surrogate has seen the first four, and that of heat
+has seen none of them."""
+LIKE = 2  # changes between two of the designs there
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,7 @@ class Settings:
         steps: steps of MaskablePPO thereafter.
         bonus: what a brief that is met adds to the return.
         played: episodes on unseen tubes whose returns the card of an agent holds.
+        calibrated: pairs of like designs on each tube of `CALIBRATED`.
         verified: methods whose designs the oracle verifies.
     """
 
@@ -87,13 +98,16 @@ class Settings:
     steps: int = 16_384
     bonus: float = 0.5
     played: int = 16
+    calibrated: int = 3
     verified: tuple[str, ...] = ("look-up 1024", "look-up 4096", "greedy", TRAINED)
 
 
 SHIPPED = {"medium", "hard"}
 """Levels whose first agent comes with matgym, as improvement-LEVEL."""
 
-QUICK = Settings((("easy", 4, 1, 1),), (1, 2), (16,), (2,), 1, 1, 4, 64, played=2, verified=("look-up 16",))
+QUICK = Settings(
+    (("easy", 4, 1, 1),), (1, 2), (16,), (2,), 1, 1, 4, 64, played=2, calibrated=1, verified=("look-up 16",)
+)
 
 SETTINGS = {"n_envs": 64, "n_steps": 32, "batch_size": 256, "n_epochs": 3, "gamma": 0.99, "learning_rate": 5e-4,
             "target_kl": 0.03}  # fmt: skip
@@ -248,6 +262,49 @@ class Search(StudyJob):
 
 
 @dataclass(frozen=True)
+class Calibrate(StudyJob):
+    """Errors of the surrogates on some tubes: of random designs, and of others that are like them."""
+
+    settings: Settings = field(repr=False)
+    level: str
+
+    def run(self):
+        """Return a row for each design."""
+        torch.set_num_threads(1)
+        task, rng, rows = made(self.level, 1, held_out=False).task, np.random.default_rng(7), []
+        space = task.space
+        for place, lattice in enumerate(space.lattices):
+            if (lattice.n, lattice.m) not in CALIBRATED:
+                continue
+            designs = space.sample_on(np.full(self.settings.calibrated, place), rng)
+            like = designs
+            for _ in range(LIKE):
+                like = mutated(task, like, rng)
+            designs = np.append(designs, like, axis=0)
+            predicted, nothing = properties(task, designs), np.tile([-np.inf, np.inf], len(task.objectives))
+            true = task.achieved(task.verify(designs, np.tile(nothing, (len(designs), 1))))[:, ::2]
+            rows += [
+                {"level": self.level, "design": design.tolist(), "errors_seen": error.tolist()}
+                for design, error in zip(designs, true - predicted, strict=True)
+            ]
+        return pa.Table.from_pylist(rows)
+
+
+@cache
+def error_models(level, folder):
+    """Return the model of the errors of each property, fitted to the calibration of a level."""
+    rows = pq.read_table(Path(folder) / f"calibrate-{level}.parquet").to_pylist()
+    designs, errors = (np.array([row[name] for row in rows]) for name in ("design", "errors_seen"))
+    looks = Looks.of(made(level, 1, held_out=False).task.space, designs)
+    models = []
+    for column in errors.T:
+        parts = [np.flatnonzero((designs[:, 0] == tube) & np.isfinite(column)) for tube in np.unique(designs[:, 0])]
+        parts = [part for part in parts if len(part)]
+        models.append(ErrorModel.fitted([looks.take(part) for part in parts], [column[part] for part in parts]))
+    return tuple(models)
+
+
+@dataclass(frozen=True)
 class Verify(StudyJob):
     """The verified designs of a method for one brief."""
 
@@ -257,61 +314,62 @@ class Verify(StudyJob):
     brief: int
     seed: int = 0
     file: str | None = field(default=None, repr=False)
+    calibration: str = field(default="", repr=False)
 
     def run(self):
         """Return a row for each verified design, up to the first that meets the brief."""
         torch.set_num_threads(1)
         envs, start, target = brief_of(self.level, self.brief)
         task, rng = envs.task, np.random.default_rng([2, self.brief, self.seed])
-        error, least, rows, tried, scored = np.zeros(len(task.objectives)), np.inf, [], [], 0.0
+        models, space = error_models(self.level, self.calibration), task.space
+        known = Verified(Looks.of(space, start[None]).take([]), np.zeros((0, len(task.objectives))))
+        least, rows, scored, keys = np.inf, [], 0.0, []
         for query in range(1, self.settings.queries + 1):
             began = time.perf_counter()
-            shifted = target - np.repeat(error, 2)
-            design, number = self._design(envs, start, shifted, tried, rng)
+            shift = known.error(models, Looks.of(space, start[None]))[0][0]
+            designs, number = self._scored(envs, start, inward(task, target - np.repeat(shift, 2)), rng, query)
+            designs = designs[~np.isin(space.key(designs), keys)]  # the best verified design is among them
+            values, looks = properties(task, designs), Looks.of(space, designs)
+            chances = known.chance(models, looks, values, target)
+            best = int(chances.argmax())
+            design, predicted = designs[best], values[best]
             middle, scored = time.perf_counter(), scored + number
-            tried.append(design)
-            predicted = properties(task, design[None])[0]
             true = task.achieved(task.verify(design[None], target[None]))[0, ::2]
             misses = task.outside(true[None], target[None])[0]
             met = bool(not misses.any())  # NaN misses
             rows.append(
                 {
                     "level": self.level, "method": self.method, "brief": self.brief, "seed": self.seed, "query": query,
-                    "met": met, "claimed": bool(inside(task, (predicted + error)[None], target[None])[0]),
-                    "failed": bool(np.isnan(true).any()), "scored": scored, "seconds": middle - began,
-                    "oracle_seconds": time.perf_counter() - middle, "errors": (true - predicted).tolist(),
-                    "misses": misses.tolist(),
+                    "met": met, "chance": float(np.exp(chances[best])), "failed": bool(np.isnan(true).any()),
+                    "scored": scored, "seconds": middle - began, "oracle_seconds": time.perf_counter() - middle,
+                    "errors": (true - predicted).tolist(), "misses": misses.tolist(),
                 }
             )  # fmt: skip
             if met:
                 break
+            keys.append(space.key(design[None])[0])
+            known = Verified(
+                known.looks.and_also(looks.take([best])), np.append(known.errors, (true - predicted)[None], axis=0)
+            )
             if np.abs(misses).max() < least:  # False for NaN
-                least, start, error = np.abs(misses).max(), design, true - predicted
+                least, start = np.abs(misses).max(), design
         return pa.Table.from_pylist(rows)
 
-    def _design(self, envs, start, target, tried, rng):
-        """Return a design that has not been verified yet, and how many designs were scored for it."""
-        task, tries = envs.task, np.array(tried).reshape(-1, len(start))
-        inner = inward(task, target)
+    def _scored(self, envs, start, target, rng, query):
+        """Return designs that a method has scored for a brief, and how many of them it has not scored before."""
+        space, tube = envs.task.space, int(start[0])
         if self.method.startswith("look-up"):
             count = int(self.method.split()[1])
             fixed = np.random.default_rng([3, self.brief, self.seed])  # the same table for each query
-            designs, values = table_of(task, int(start[0]), count, fixed)
-            scored = 0.0 if tried else float(count)
-        else:
-            half = ATTEMPTS // 2  # from the best verified design, and the rest from random ones
-            others = task.space.sample_on(np.full(ATTEMPTS - half, int(start[0])), rng)
-            first = np.concatenate([np.repeat(start[None], half, axis=0), others])
-            envs.reset(options={"design": first, "target": np.tile(inner, (ATTEMPTS, 1))})
-            number = played(envs.episodes, policy_of(self.method, self.file), rng)
-            designs = np.array(envs.episodes.builder.designs)
-            values, scored = properties(task, designs), float(number.sum())
-        fresh = (designs[:, None] != tries).any(axis=2).all(axis=1)
-        rewards = [task.rewards_at(values, np.tile(each, (len(values), 1))) for each in (target, inner)]
-        order = rewards[0] + rewards[1]  # first what the surrogates' ranges hold, and then what lies well inside
-        near = (designs != start).sum(axis=1) if tried and not self.method.startswith("look-up") else 0
-        order = np.where(fresh, order - 1e-6 * near, -1.0)  # of equals the one nearest to the verified design
-        return designs[int(order.argmax())], scored
+            return table_of(envs.task, tube, count, fixed)[0], float(count) if query == 1 else 0.0
+        others = space.sample_on(np.full(ATTEMPTS - ATTEMPTS // 2, tube), rng)
+        first = np.concatenate([np.repeat(start[None], ATTEMPTS // 2, axis=0), others])
+        envs.reset(options={"design": first, "target": np.tile(target, (ATTEMPTS, 1))})
+        parts = []
+        number = played(envs.episodes, policy_of(self.method, self.file), rng, parts)
+        designs = np.unique(np.concatenate(parts), axis=0)
+        boron, nitrogen = ((designs[:, HEAD:] == kind).sum(axis=1) for kind in (Species.B, Species.N))
+        return designs[boron == nitrogen], float(number.sum())  # the oracle has no formation energy of others
 
 
 def inward(task, target):
@@ -323,8 +381,8 @@ def inward(task, target):
 # ---- tables
 
 
-def jobs_of(settings, files):
-    """Return all jobs but the training."""
+def jobs_of(settings, files, calibration):
+    """Return all jobs but the training and the calibration, whose folder is given."""
     for level, briefs, searches, verified in settings.levels:
         agents = [(TRAINED, seed, files[level, seed]) for seed in range(settings.seeds)]
         tables = [f"look-up {count}" for count in settings.tables]
@@ -336,7 +394,7 @@ def jobs_of(settings, files):
         for brief in range(verified):
             for method in settings.verified:
                 file = files[level, 0] if method == TRAINED else None
-                yield Verify(settings, level, method, brief, 0, file)
+                yield Verify(settings, level, method, brief, 0, file, calibration)
 
 
 def wilson(met):
@@ -428,10 +486,20 @@ def main():
     for level in SHIPPED & {level for level, _ in files}:
         for suffix in (".safetensors", ".json"):
             shutil.copy(Path(files[level, 0]).with_suffix(suffix), zoo / f"improvement-{level}{suffix}")
-    rows = study.rows(jobs_of(settings, files))
+    errors = study.rows([Calibrate(settings, level) for level, *_ in settings.levels], "calibration")
+    rows = study.rows(jobs_of(settings, files, str(study.folder / "calibration")))
     table, verified = judged(rows, settings), checked(rows, settings)
     paid = {level: pays(table, trained, level) for level, *_ in settings.levels}
-    study.write({"trained": trained, "surrogates": table, "verified": verified, "break_even": paid})
+    fitted = {
+        level: [asdict(each) for each in error_models(level, str(study.folder / "calibration"))]
+        for level, *_ in settings.levels
+    }
+    study.write(
+        {
+            "trained": trained, "surrogates": table, "verified": verified, "break_even": paid,
+            "errors": {"designs": len(errors), "models": fitted},
+        }
+    )  # fmt: skip
     print_markdown(
         ("level", "method", "attempts", "briefs met by the surrogates", "designs scored", "seconds"),
         (

@@ -47,7 +47,7 @@ TRAINING = {
     "matgym/CVDGrowth-v0": ("PPO", 500_000),
     "matgym/CVDRecipe-v0": ("PPO", 20_000),
     "matgym/Experiments-v0": ("PPO", 40_000),
-    "matgym/FilmAnnealing-v0": ("PPO", 15_000),
+    "matgym/FilmAnnealing-v0": ("PPO", 40_000),
 }
 """What is trained in each environment, and for how many steps; small numbers, by our choice. NanotubeImprovement-v0 has
 a study of its own, `scripts.studies.amortised`."""
@@ -193,14 +193,13 @@ class Score(StudyJob):
         """Return a trained agent, and the number of environment steps that its training made."""
         torch.set_num_threads(1)
         arguments, start = self.arguments | REWARDED.get(self.environment, {}), STARTS.get(self.environment)
-        settings, _ = settings_of(self.environment, algorithm, arguments)
+        settings = self.hyperparameters(algorithm, arguments)
         if start is not None and start.rate is not None:
             settings["learning_rate"] = start.rate
         agent, _ = learner(self.environment, algorithm, seed=self.seed, arguments=arguments, settings=settings)
         shown = 0
         if start is not None:
-            growth = isinstance(inside := agent.get_env().envs.episodes, CVDGrowth)
-            teacher = Sequence(known_schedule(inside.steps)) if growth else expert_of(self.environment).make()
+            teacher = self.teacher(inside := agent.get_env().envs.episodes)
             episodes = 4 if self.settings.quick else start.episodes
             imitate(
                 agent, teacher, episodes, rng, epochs=start.epochs, disturbance=start.disturbance, spread=start.spread
@@ -208,6 +207,16 @@ class Score(StudyJob):
             shown = episodes * inside.steps
         agent.learn(steps)
         return Trained(agent, sampled=start is not None and start.sampled), agent.num_timesteps + shown
+
+    def hyperparameters(self, algorithm, arguments):
+        """Return the stored hyper-parameters."""
+        return settings_of(self.environment, algorithm, arguments)[0]
+
+    def teacher(self, episodes):
+        """Return the scripted policy that the agent imitates."""
+        if isinstance(episodes, CVDGrowth):
+            return Sequence(known_schedule(episodes.steps))
+        return expert_of(self.environment).make()
 
 
 def jobs_of(settings, spec, level, seed):

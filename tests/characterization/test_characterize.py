@@ -9,13 +9,24 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from matgym.characterization import Detector, Exposure, Micrograph, Poses, characterize, tube_patterns
+from matgym.characterization import (
+    Camera,
+    Detector,
+    Exposure,
+    Micrograph,
+    Poses,
+    characterize,
+    hrtem,
+    tube_patterns,
+    virtual_microscope,
+)
 from matgym.characterization.preprocessing import DiffractionPipeline
 from matgym.characterization.recognition.learned import Calibration, Recognizer, save_recognizer
 from matgym.characterization.recognition.networks import make_network
 from matgym.characterization.recognition.registry import task_of
 from matgym.cli import app
 from matgym.errors import ConfigurationError, FormatError, RefusalError, WeightsError
+from matgym.structures import Nanotube
 
 NAMES = ("(10,5)", "(9,9)", "(13,0)", "(8,7)", "(12,3)", "(15,6)")
 PIPELINE = DiffractionPipeline(pixel_per_nm=0.22, pixels=76)
@@ -116,3 +127,29 @@ def test_a_measurement_in_memory_has_its_own_scale(models):
     with pytest.raises(ConfigurationError, match="pixel_nm=1 has no effect for a measurement in memory"):
         characterize(Micrograph(pattern, 0.165, "diffraction"), pixel_nm=1, model=models / "sure.safetensors")
     assert characterize(Micrograph(pattern, 0.165, "diffraction"), model=models / "sure.safetensors").answer.best
+
+
+# ---- designs through the virtual microscope
+
+
+@pytest.mark.parametrize(("name", "defect"), [*((name, {}) for name in NAMES), ("(9,9)", {17: "vacancy"})])
+def test_a_design_is_read_back_without_a_file(models, name, defect):
+    n, m = map(int, name[1:-1].split(","))
+    tube = Nanotube(n, m, cells=4).decorated(defect)
+    seen = virtual_microscope(tube, np.random.default_rng(0), exposure=Exposure(3e3, 10.0))
+    found = characterize(seen, model=models / "sure.safetensors")
+    assert found.answer.best[0][0] == name
+    assert found.as_dict()["file"]["path"] == ""
+
+
+def test_the_virtual_microscope_is_its_forward_model_with_noise():
+    tube, pose, camera = Nanotube(10, 5).decorated({3: "N"}), Poses.of(1, turn_deg=20.0), Camera(48, 0.5, 1e9)
+    seen = virtual_microscope(tube, np.random.default_rng(0), kind="image", poses=pose, camera=camera)
+    assert (seen.kind, seen.pixel_size) == ("image", pytest.approx(0.05))
+    np.testing.assert_allclose(seen.pixels, hrtem([tube], pose, camera=camera)[0], atol=1e-3)
+    again = virtual_microscope(tube, np.random.default_rng(0), kind="image", poses=pose, camera=camera)
+    np.testing.assert_array_equal(seen.pixels, again.pixels)
+    with pytest.raises(ConfigurationError, match="camera has no effect for kind='diffraction'"):
+        virtual_microscope(tube, np.random.default_rng(0), camera=camera)
+    with pytest.raises(ConfigurationError, match="give 'diffraction' or 'image'"):
+        virtual_microscope(tube, np.random.default_rng(0), kind="sound")

@@ -488,11 +488,11 @@ def test_the_command_tells_and_draws_defects(stored, tmp_path):
 def test_an_image_without_answer_says_why(stored):
     stripes = Micrograph(30.0 * np.sin(np.arange(80) / 3.0) + np.zeros((80, 1)), 0.045)
     found = characterize(stripes, "defects", model=stored / "spots.safetensors")
-    assert found.summary().startswith("No answer: it differs from all training images")
+    assert found.summary()[0].startswith("No answer: it differs from all training images")
     assert found.as_dict()["defects"] is None
     noise = Micrograph(np.random.default_rng(0).normal(20.0, 1.0, (60, 60)), 0.045)
     empty = characterize(noise, "defects", model=stored / "spots.safetensors")
-    assert (empty.summary(), empty.as_dict()["defects"]) == ("Answer: no defects", [])
+    assert (empty.summary(), empty.as_dict()["defects"]) == (["Answer: no defects"], [])
 
 
 @pytest.mark.parametrize(

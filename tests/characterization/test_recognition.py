@@ -10,6 +10,7 @@ from sklearn.metrics import top_k_accuracy_score
 
 from matgym.characterization.files import Micrograph, Pattern
 from matgym.characterization.preprocessing import PatternPipeline
+from matgym.characterization.reading.registry import READINGS
 from matgym.characterization.recognition.fitting import (
     RecognitionConfig,
     RecognitionFit,
@@ -131,8 +132,14 @@ def test_a_task_draws_the_same_samples_by_the_same_seed(name):
     assert first.inputs.shape == (3, *task.pipeline.shape)
     assert first.inputs.tobytes() == second.inputs.tobytes() != other.inputs.tobytes()
     assert np.isfinite(first.inputs.astype(float)).all()
-    assert ((first.labels >= 0) & (first.labels < len(task.classes))).all()
-    low, high = task.training.dose_per_angstrom2 if "chirality" in name else task.training.highest_counts
+    if task.mixed:
+        assert first.labels.shape == (3, len(task.classes))
+        assert (first.labels >= 0.0).all()
+        assert first.labels.sum(axis=1) == pytest.approx(1.0)
+    else:
+        assert ((first.labels >= 0) & (first.labels < len(task.classes))).all()
+    of_levels = {"dose_per_angstrom2", "highest_counts", "photons"}
+    low, high = next(bounds for field, bounds in vars(task.training).items() if field in of_levels)
     assert ((first.levels >= low) & (first.levels <= high)).all()
     assert (task.draw(2, np.random.default_rng(0), "unseen", task.levels[1]).levels == task.levels[1]).all()
 
@@ -144,7 +151,9 @@ def test_unseen_conditions_are_outside_of_those_of_training(name):
         (low, high) for field, low in vars(task.training).items() if (high := getattr(task.unseen, field)) != low
     ]
     assert len(changed) >= 6
-    assert all(test[0] >= train[1] or test[1] <= train[0] for train, test in changed)
+    named = [pair for pair in changed if isinstance(pair[0][0], str)]
+    assert all(set(train).isdisjoint(test) for train, test in named)
+    assert all(test[0] >= train[1] or test[1] <= train[0] for train, test in changed if (train, test) not in named)
 
 
 @pytest.mark.parametrize("name", [name for name in TASKS if "chirality" in name])
@@ -359,7 +368,7 @@ def test_the_command_of_training_stores_a_network_and_its_command(tmp_path, monk
     assert "unseen accuracy" in capsys.readouterr().out
     weights = tmp_path / "runs" / "quick" / "weights" / "crystal-system.safetensors"
     assert STORE.load_card(weights).command == "python -m scripts.studies.characterization.train crystal-system"
-    assert set(train.CONFIGS) == {*TASKS, *PLACE_TASKS}
+    assert set(train.CONFIGS) == {*TASKS, *PLACE_TASKS, *READINGS}
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ ARGUMENTS = {
     },
     "matgym/CVDGrowth-v0": {
         "minutes": (5,), "level": ("easy", "hard"), "model": ("cvd-growth",), "reward": (grown,),
-        "reward_type": ("sparse",),
+        "reward_type": ("sparse",), "observation": ("spectrum", "state"), "characterizer": ("none.safetensors",),
         "variant": ("multi-objective",),
         "task": (GrowthTask(minutes=4),),
     },
@@ -114,7 +114,8 @@ ARGUMENTS = {
         "task": (GrowthTask(minutes=4),),
     },
     "matgym/FilmAnnealing-v0": {
-        "level": ("easy", "hard"), "observation": ("image",), "dynamics": ("annealing",), "variant": VARIANTS,
+        "level": ("easy", "hard"), "observation": ("image", "state"), "dynamics": ("annealing",),
+        "variant": VARIANTS, "characterizer": ("none.safetensors",),
         "reward": (grown,),
         "reward_type": ("sparse",),
         "task": (AnnealingTask(size=40, steps=4),),
@@ -128,6 +129,8 @@ NEED_ANOTHER = {
     "matgym/NanotubeChirality-v0": {"values"},
     "matgym/NanotubeIsotopes-v0": {"targets", "margin", "on_forbidden", "observation"},  # that has targets; sites
     "matgym/NanotubeThermoelectric-v0": {"targets", "margin"},
+    "matgym/CVDGrowth-v0": {"characterizer"},  # the observation "characterized"
+    "matgym/FilmAnnealing-v0": {"characterizer"},
 }
 """Arguments that alone have no effect, which is an error."""
 

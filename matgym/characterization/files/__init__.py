@@ -2,6 +2,16 @@
 
 from matgym.characterization.files.curves import read_pattern, read_spectrum
 from matgym.characterization.files.images import read_micrograph
-from matgym.characterization.files.records import Micrograph, Pattern, Source, Spectrum
+from matgym.characterization.files.records import Environment, Micrograph, Pattern, Source, Spectrum, SpectrumUnit
 
-__all__ = ["Micrograph", "Pattern", "Source", "Spectrum", "read_micrograph", "read_pattern", "read_spectrum"]
+__all__ = [
+    "Environment",
+    "Micrograph",
+    "Pattern",
+    "Source",
+    "Spectrum",
+    "SpectrumUnit",
+    "read_micrograph",
+    "read_pattern",
+    "read_spectrum",
+]

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
-from matgym.characterization.files.records import MOST_POINTS, Pattern, Source, Spectrum, SpectrumUnit
+from matgym.characterization.files.records import MOST_POINTS, Environment, Pattern, Source, Spectrum, SpectrumUnit
 from matgym.errors import ConfigurationError, FormatError, one_line, require_within
 from matgym.files import MAX_TEXT_BYTES, decoded, read_bytes
 from matgym.typing import FloatArray
@@ -59,16 +59,24 @@ def read_pattern(path: Path | str, *, wavelength_angstrom: float | None = None) 
     return Pattern(angles, counts, wavelength, Source(str(path), digest, scale))
 
 
-def read_spectrum(path: Path | str, *, unit: SpectrumUnit | None = None) -> Spectrum:
+def read_spectrum(
+    path: Path | str,
+    *,
+    unit: SpectrumUnit | None = None,
+    laser_ev: float | None = None,
+    environment: Environment | None = None,
+) -> Spectrum:
     """Read a Raman or optical spectrum.
 
     Args:
         path: .txt, .csv or .dat file of two columns: Raman shift, wavelength or energy, and intensity.
         unit: unit of the first column. Required if the header of the file does not state it.
+        laser_ev: energy of the laser of a Raman spectrum, eV.
+        environment: environment of the tubes of a Raman spectrum: "air", or "dispersed" in water.
 
     Raises:
         FormatError: if the file cannot be read, is damaged or empty, or states no unit or another one.
-        ConfigurationError: if `unit` is unknown.
+        ConfigurationError: if `unit` is unknown, or the laser or the environment does not fit; see `Spectrum`.
     """
     path = Path(path)
     if unit not in {None, "1/cm", "nm", "eV"}:
@@ -84,7 +92,8 @@ def read_spectrum(path: Path | str, *, unit: SpectrumUnit | None = None) -> Spec
         raise FormatError(f"{path} {reason}: a spectrum has 1/cm, nm or eV" + ("" if named else "; give unit"))
     if unit is not None and stated != unit:
         raise FormatError(f"{path} states {named[0][0]!r}, and unit={unit!r} was given: give the unit of the file")
-    return Spectrum(x, stated, intensity, Source(str(path), digest, "header" if named else "argument"))
+    source = Source(str(path), digest, "header" if named else "argument")
+    return Spectrum(x, stated, intensity, source, laser_ev, environment)
 
 
 def _text(path: Path) -> tuple[str, str]:

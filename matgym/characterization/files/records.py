@@ -5,7 +5,7 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from matgym.errors import FormatError, require_within
+from matgym.errors import ConfigurationError, FormatError, require_within
 from matgym.frozen import ValueObject
 from matgym.typing import FloatArray
 
@@ -23,6 +23,7 @@ MOST_POINTS: Final = 1_000_000
 
 Kind: TypeAlias = Literal["image", "diffraction"]
 SpectrumUnit: TypeAlias = Literal["1/cm", "nm", "eV"]
+Environment: TypeAlias = Literal["air", "dispersed"]
 
 
 @dataclass(frozen=True)
@@ -124,15 +125,22 @@ class Spectrum(ValueObject, copies=True):
         unit: unit of `x`: 1/cm, nm or eV.
         intensity: (X,) intensities.
         source: where it comes from.
+        laser_ev: energy of the laser of a Raman spectrum, eV; None if it is not known.
+        environment: environment of the tubes of a Raman spectrum: "air", or "dispersed" in water; None if it is not
+            known.
 
     Raises:
         FormatError: if shapes differ, or numbers are not finite or out of order.
+        ConfigurationError: if the energy of the laser or the environment is out of range, or the spectrum is no Raman
+            spectrum and has one.
     """
 
     x: FloatArray
     unit: SpectrumUnit
     intensity: FloatArray
     source: Source = Source()
+    laser_ev: float | None = None
+    environment: Environment | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -140,6 +148,13 @@ class Spectrum(ValueObject, copies=True):
         _check_curve(where, f"places ({self.unit})", self.x, self.intensity)
         if self.unit != "1/cm" and self.x[0] <= 0.0:
             raise FormatError(f"{where} begins at {self.x[0]:g} {self.unit}: give positive wavelengths or energies")
+        for name, value in (("laser_ev", self.laser_ev), ("environment", self.environment)):
+            if value is not None and self.unit != "1/cm":
+                raise ConfigurationError(f"{name}={value} has no effect for a spectrum over {self.unit}: leave it out")
+        if self.laser_ev is not None:
+            require_within(0.5, 6.0, laser_ev=self.laser_ev)
+        if self.environment not in {None, "air", "dispersed"}:
+            raise ConfigurationError(f"environment={self.environment!r} is unknown: give 'air' or 'dispersed'")
 
 
 def _check_curve(where: str, what: str, x: FloatArray, y: FloatArray) -> None:

@@ -18,12 +18,16 @@ from matgym.characterization.recognition.learned import (
     save_recognizer,
 )
 from matgym.characterization.recognition.measures import (
+    Labels,
+    cross_entropy,
     expected_calibration_error,
     fit_temperature,
+    hits,
     refusal_threshold,
     softmax,
     top_accuracy,
 )
+from matgym.characterization.recognition.metallicity import species_errors
 from matgym.characterization.recognition.networks import Classifier, make_network, settings_of
 from matgym.characterization.recognition.registry import task_of
 from matgym.characterization.recognition.tasks import RecognitionTask, Samples
@@ -93,10 +97,11 @@ def fit_network(
     net = make_network(config.network, config.settings, learned.inputs.shape[1:], len(task.classes))
 
     def measure() -> dict[str, float]:
-        logits = torch.from_numpy(outputs(net, validation.inputs)[0])
-        labels = torch.from_numpy(np.array(validation.labels))
-        error = float(torch.nn.functional.cross_entropy(logits, labels))
-        return {"error": error, "accuracy": float((logits.argmax(dim=1) == labels).double().mean())}
+        logits = outputs(net, validation.inputs)[0]
+        return {
+            "error": cross_entropy(logits, validation.labels),
+            "accuracy": top_accuracy(logits, validation.labels),
+        }
 
     fit_weights(
         net, learned, validation, config, loss=torch.nn.functional.cross_entropy, measure=measure,
@@ -108,26 +113,34 @@ def fit_network(
 def calibrated(
     network: Classifier, task: RecognitionTask, learned: Samples, validation: Samples, accuracy: float
 ) -> Recognizer:
-    """Return a network with temperature, threshold and distances fitted on validation samples."""
+    """Return a network with temperature, threshold and distances fitted on validation samples.
+
+    The threshold is 0 for mixtures: the largest share of a mixture says nothing about how sure an answer is.
+    """
     logits, features = outputs(network, validation.inputs)
     temperature = fit_temperature(logits, validation.labels)
-    threshold = refusal_threshold(softmax(logits, temperature), validation.labels, accuracy)
+    probabilities = softmax(logits, temperature)
+    threshold = 0.0 if task.mixed else refusal_threshold(probabilities, validation.labels, accuracy)
     rows = np.linspace(0, len(learned) - 1, min(FEATURE_ROWS, len(learned))).astype(np.int64)
     distances = distance_model(outputs(network, learned.inputs[rows])[1], features)
     return Recognizer(network, task.classes, task.pipeline, Calibration(temperature, threshold, distances))
 
 
 def figures(recognizer: Recognizer, samples: Samples) -> dict[str, float]:
-    """Return accuracy, top-3 accuracy, calibration error, share of refusals and accuracy of the answers."""
+    """Return accuracy, top-3 accuracy, calibration error, share of refusals and accuracy of the answers.
+
+    For tubes, the error of the metallic share is among them; for mixtures, the error of all shares.
+    """
     probabilities, refused = recognizer.probabilities(samples.inputs)
     answered = ~refused
-    right = probabilities.argmax(axis=1) == samples.labels
+    right = hits(probabilities.argmax(axis=1)[:, None], samples.labels)
     return {
         "accuracy": top_accuracy(probabilities, samples.labels),
         "top_3": top_accuracy(probabilities, samples.labels, 3),
         "calibration_error": expected_calibration_error(probabilities, samples.labels),
         "refused": float(refused.mean()),
         **({"accuracy_of_answers": float(right[answered].mean())} if answered.any() else {}),
+        **species_errors(recognizer.classes, probabilities, samples.labels),
         "samples": float(len(samples)),
     }
 
@@ -184,7 +197,7 @@ def train_recognizer(
         )
 
 
-def folds(labels: IntArray, count: int, seed: int) -> list[tuple[IntArray, IntArray]]:
+def folds(labels: Labels, count: int, seed: int) -> list[tuple[IntArray, IntArray]]:
     """Return training and test rows of each fold of a cross-validation; classes are drawn evenly in any case."""
     from sklearn.model_selection import KFold
 
@@ -212,8 +225,8 @@ def cross_validated(task: RecognitionTask, samples: Samples, config: Recognition
     return top_accuracy(outputs(net, test.inputs)[0], test.labels)
 
 
-def nearest_labels(learned: Samples, inputs: Any) -> IntArray:
-    """Return the (B,) labels of the nearest training inputs by the cosine: the baseline without learning."""
+def nearest_labels(learned: Samples, inputs: Any) -> Labels:
+    """Return the labels of the nearest training inputs by the cosine: the baseline without learning."""
     known = torch.from_numpy(_unit(learned.inputs))
     found = [known.matmul(torch.from_numpy(_unit(inputs[start : start + 256])).T).argmax(dim=0).numpy()
              for start in range(0, len(inputs), 256)]  # fmt: skip

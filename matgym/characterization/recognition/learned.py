@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from matgym.characterization.files import Micrograph, Pattern
+from matgym.characterization.files import Micrograph, Pattern, Spectrum
 from matgym.characterization.preprocessing import Pipeline
 from matgym.characterization.recognition.measures import softmax
+from matgym.characterization.recognition.metallicity import metallic_share
 from matgym.characterization.recognition.networks import Classifier, build_network
 from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject
@@ -36,10 +37,12 @@ class Answer:
     Attributes:
         best: the most probable classes with their calibrated probabilities, the first one first.
         refusal: why there is no answer, in one sentence; empty if the first class is the answer.
+        metallic: probability, or share in a mixture, of metallic tubes; None if classes are no tubes.
     """
 
     best: tuple[tuple[str, float], ...]
     refusal: str = ""
+    metallic: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +83,11 @@ class Recognizer:
         strange = distance(features, self.calibration.distances) > 1.0
         return found, np.asarray(strange | (found.max(axis=1) < self.calibration.threshold))
 
-    def recognize(self, measured: Micrograph | Pattern, best: int = 3) -> Answer:
+    def recognize(self, measured: Micrograph | Pattern | Spectrum, best: int = 3) -> Answer:
         """Answer for one measurement.
 
         Args:
-            measured: micrograph, diffraction pattern or powder pattern.
+            measured: micrograph, diffraction pattern, powder pattern or spectrum.
             best: number of classes in the answer.
 
         Raises:
@@ -102,7 +105,12 @@ class Recognizer:
                 f"no class is probable enough: the best has {confidence:.2f}, and {self.calibration.threshold:.2f} is "
                 "the limit"
             )
-        return Answer(tuple((self.classes[row], float(probabilities[row])) for row in order), refusal)
+        metallic = metallic_share(self.classes, probabilities[None])
+        return Answer(
+            tuple((self.classes[row], float(probabilities[row])) for row in order),
+            refusal,
+            None if metallic is None else float(metallic[0]),
+        )
 
 
 def outputs(network: Classifier, inputs: NDArray[Any]) -> tuple[FloatArray, FloatArray]:

@@ -3,21 +3,31 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from matgym.characterization.recognition.defects import DefectsFromImages
+from matgym.characterization.recognition.mixtures import SpeciesFromAbsorption
 from matgym.characterization.recognition.powders import CrystalSystemFromPowder
+from matgym.characterization.recognition.spectra import SpeciesFromRaman
 from matgym.characterization.recognition.tasks import DrawnTask, RecognitionTask, Samples, Situation
 from matgym.characterization.recognition.tubes import ChiralityFromDiffraction, ChiralityFromImages
 from matgym.errors import ConfigurationError
 from matgym.execution import Job, execute
 
 TASKS: Final[dict[str, RecognitionTask]] = {
-    task.name: task for task in (ChiralityFromDiffraction(), ChiralityFromImages(), CrystalSystemFromPowder())
+    task.name: task
+    for task in (
+        ChiralityFromDiffraction(),
+        ChiralityFromImages(),
+        CrystalSystemFromPowder(),
+        SpeciesFromRaman(),
+        SpeciesFromAbsorption(),
+    )
 }
 """Tasks whose answer is a class."""
 
@@ -68,9 +78,8 @@ class Chunk:
         tasks: dict[str, DrawnTask] = {**TASKS, **PLACE_TASKS}
         samples = tasks[self.task].draw(self.count, rng, self.situation)
         rows = [row.tobytes() for row in samples.inputs]
-        return pa.table(
-            {"inputs": pa.array(rows, pa.large_binary()), "label": samples.labels.tolist(), "level": samples.levels}
-        )
+        labels = pa.array(samples.labels.tolist(), _column_type(samples.labels))
+        return pa.table({"inputs": pa.array(rows, pa.large_binary()), "label": labels, "level": samples.levels})
 
 
 def draw_pool(
@@ -108,7 +117,7 @@ def read_pool(task: DrawnTask, count: int, seed: int, folder: Path, *, situation
     for chunk in _chunks(task, count, seed, situation):
         table = pq.read_table(folder / f"{chunk.key}.parquet")
         flat = np.frombuffer(b"".join(table["inputs"].to_pylist()), dtype=np.float16)
-        labels = np.array(table["label"].to_pylist())
+        labels = np.array(table["label"].to_pylist(), dtype=_value_type(table.schema.field("label").type))
         levels = table["level"].to_numpy().astype(np.float64)
         parts.append(Samples(flat.reshape(-1, *task.pipeline.shape), labels, levels))
     return Samples.joined(parts)
@@ -117,3 +126,18 @@ def read_pool(task: DrawnTask, count: int, seed: int, folder: Path, *, situation
 def _chunks(task: DrawnTask, count: int, seed: int, situation: Situation) -> list[Chunk]:
     counts = [min(CHUNK, count - start) for start in range(0, count, CHUNK)]
     return [Chunk(task.name, situation, number, each, seed) for number, each in enumerate(counts)]
+
+
+def _column_type(labels: NDArray[Any]) -> pa.DataType:
+    """Return the type of a column with an entry of (B, …) labels in each row: numbers, or lists of them."""
+    found = pa.from_numpy_dtype(labels.dtype)
+    for _ in labels.shape[1:]:
+        found = pa.list_(found)
+    return found
+
+
+def _value_type(column: pa.DataType) -> Any:
+    """Return the type of the numbers of such a column for NumPy."""
+    while pa.types.is_list(column):
+        column = column.value_type
+    return column.to_pandas_dtype()

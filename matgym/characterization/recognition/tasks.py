@@ -34,7 +34,7 @@ class Samples(ValueObject):
 
     Attributes:
         inputs: (B, channels, …) inputs in half precision.
-        labels: (B,) numbers of the classes, or (B, …) of what else a task learns.
+        labels: (B,) numbers of the classes, (B, classes) shares of them in mixtures, or what else a task learns.
         levels: (B,) dose or counts of each measurement, in the unit of the task.
     """
 
@@ -114,8 +114,15 @@ class DrawnTask(ABC):
 
 
 class RecognitionTask(DrawnTask):
-    """A question about measurements with a fixed set of answers."""
+    """A question about measurements with a fixed set of answers.
 
+    Attributes:
+        mixed: whether measurements show mixtures: labels are then shares, and so are the probabilities of a network.
+        convention: name of the usual method without learning; empty if `conventional` has none.
+    """
+
+    mixed: ClassVar[bool] = False
+    convention: ClassVar[str] = ""
     pipeline: ClassVar[Pipeline]
 
     @property
@@ -135,6 +142,29 @@ class RecognitionTask(DrawnTask):
             pipeline: steps of the network, of the class of `self.pipeline`.
         """
         return None
+
+    def simulated_answer(
+        self,
+        best: Sequence[tuple[str, float]],
+        measured: Any,  # noqa: ARG002  # for subclasses
+        pipeline: Pipeline,
+    ) -> Float32Array | None:
+        """Return a simulation of an answer without noise as an input; here, of its first class.
+
+        Args:
+            best: names of classes with their probabilities, the most probable one first.
+            measured: the measurement that was answered for.
+            pipeline: steps of the network, of the class of `self.pipeline`.
+        """
+        return self.simulated(best[0][0], pipeline)
+
+    def conventional(self, inputs: FloatArray) -> FloatArray:
+        """Return the (B, classes) probabilities that the usual method without learning gives for inputs.
+
+        Raises:
+            NotImplementedError: if `convention` names none.
+        """
+        raise NotImplementedError(f"{self.name} has no usual method without learning")
 
 
 def uniform(rng: np.random.Generator, bounds: Range) -> float:

@@ -40,11 +40,16 @@ STRETCHES: Final = (0.05, 0.015)
 
 
 @cache
+def tubes_between(low: float, high: float) -> tuple[tuple[int, int], ...]:
+    """Return all (n, m), n ≥ m, of diameters between two limits, nm, by ascending n and m."""
+    largest = int(np.ceil(high / Nanotube(1000, 0).diameter_nm * 1000.0))
+    every = ((n, m) for n in range(4, largest + 1) for m in range(n + 1))
+    return tuple(pair for pair in every if low <= Nanotube(*pair).diameter_nm <= high)
+
+
 def tube_classes() -> tuple[tuple[int, int], ...]:
     """Return the (n, m) that are recognised."""
-    low, high = DIAMETERS_NM
-    every = ((n, m) for n in range(4, 27) for m in range(n + 1))
-    return tuple(pair for pair in every if low <= Nanotube(*pair).diameter_nm <= high)
+    return tubes_between(*DIAMETERS_NM)
 
 
 class _ChiralityTask(RecognitionTask):

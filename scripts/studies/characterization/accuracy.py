@@ -3,7 +3,9 @@
 - Trained networks (scripts/studies/characterization/train.py): top-1 and top-3 accuracy, the expected calibration
   error and the refusal curve at each dose, under the conditions of training and under unseen ones, with intervals. For
   the crystal system, the test is on pymatgen's prototypes.
-- Baselines on the same samples: logistic regression (of the power spectrum, for images) and the nearest pattern.
+- Baselines on the same samples: logistic regression (of the power spectrum, for images), the nearest pattern, and the
+  usual method without learning where a task has one: the look-up in a table of breathing modes and transitions, and
+  non-negative least squares for mixtures.
 - Cross-validation in five folds of LeNet, AlexNet, VGG and ResNet on fewer samples.
 
     python -m scripts.studies.characterization.accuracy
@@ -29,10 +31,13 @@ from matgym.characterization.recognition.learned import load_recognizer, outputs
 from matgym.characterization.recognition.measures import (
     expected_calibration_error,
     fit_temperature,
+    hits,
     refusal_curve,
+    shares_of,
     softmax,
     top_accuracy,
 )
+from matgym.characterization.recognition.metallicity import species_errors
 from matgym.characterization.recognition.registry import TASKS, draw_pool, read_pool, task_of
 from matgym.characterization.recognition.tasks import Samples
 from matgym.errors import WeightsError
@@ -89,19 +94,33 @@ def situations(task):
     return ("training", "unseen", "prototypes") if task.name == "crystal-system" else ("training", "unseen")
 
 
-def measured(probabilities, samples):
+def interval(right):
+    """Return the 95 % interval of a mean: Wilson's if all values are 0 or 1, else that of a normal distribution."""
+    if set(np.unique(right)) <= {0.0, 1.0}:
+        found = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+        return found.low, found.high
+    half = 1.96 * float(right.std(ddof=1)) / len(right) ** 0.5
+    return float(right.mean()) - half, float(right.mean()) + half
+
+
+def measured(classes, probabilities, samples):
     """Return the figures of probabilities."""
-    right = int((probabilities.argmax(axis=1) == samples.labels).sum())
-    interval = binomtest(right, len(samples)).proportion_ci(method="wilson")
+    right = hits(probabilities.argmax(axis=1)[:, None], samples.labels)
     return {
-        "accuracy": right / len(samples),
-        "low": interval.low,
-        "high": interval.high,
+        "accuracy": float(right.mean()),
+        **dict(zip(("low", "high"), interval(right), strict=True)),
         "top_3": top_accuracy(probabilities, samples.labels, 3),
         "calibration_error": expected_calibration_error(probabilities, samples.labels),
         **{f"refused_{share:g}": value for share, value in refusal_curve(probabilities, samples.labels).items()},
+        **species_errors(classes, probabilities, samples.labels),
         "samples": len(samples),
     }
+
+
+def of_labels(classes, shares, samples):
+    """Return the figures of answers without probabilities."""
+    found = measured(classes, shares, samples)
+    return {name: found[name] for name in ("accuracy", "share_error", "metallic_error", "samples") if name in found}
 
 
 @dataclass(frozen=True)
@@ -121,11 +140,11 @@ class Trained(StudyJob):
             samples = drawn(task, self.situation, level, self.settings.test, self.settings.seed)
             probabilities, refused = recognizer.probabilities(samples.inputs)
             answered = ~refused
-            right = probabilities.argmax(axis=1) == samples.labels
+            right = hits(probabilities.argmax(axis=1)[:, None], samples.labels)
             answers = float(right[answered].mean()) if answered.any() else None
             found.append(
                 {"task": self.task, "method": "network", "situation": self.situation, "level": level}
-                | measured(probabilities, samples)
+                | measured(recognizer.classes, probabilities, samples)
                 | {"refused": float(refused.mean()), "accuracy_of_answers": answers}
             )
         return pa.Table.from_pylist(found)
@@ -160,12 +179,15 @@ class Baseline(StudyJob):
                 about = {"task": self.task, "situation": situation, "level": level}
                 logits = outputs(net, part(samples).inputs)[0]
                 found.append(
-                    about | {"method": "logistic regression"} | measured(softmax(logits, temperature), samples)
+                    about
+                    | {"method": "logistic regression"}
+                    | measured(task.classes, softmax(logits, temperature), samples)
                 )
-                right = nearest_labels(learned, samples.inputs) == samples.labels
-                found.append(
-                    about | {"method": "nearest pattern", "accuracy": float(right.mean()), "samples": len(samples)}
-                )
+                nearest = shares_of(nearest_labels(learned, samples.inputs), len(task.classes))
+                found.append(about | {"method": "nearest pattern"} | of_labels(task.classes, nearest, samples))
+                if task.convention:
+                    usual = task.conventional(samples.inputs.astype(np.float64))
+                    found.append(about | {"method": task.convention} | measured(task.classes, usual, samples))
         return pa.Table.from_pylist(found)
 
 
@@ -217,7 +239,8 @@ def main():
     ]
     rows = study.rows(jobs) if jobs else []
     rows += study.rows([Baseline(settings, name) for name in settings.tasks])
-    columns = ("task", "method", "situation", "level", "accuracy", "top_3", "calibration_error", "refused_0.5")
+    columns = ("task", "method", "situation", "level", "accuracy", "top_3", "calibration_error", "refused_0.5",
+               "share_error", "metallic_error")  # fmt: skip
     print_markdown(columns, [[row.get(name) for name in columns] for row in rows])
     folds = study.rows(
         [

@@ -1,11 +1,12 @@
-"""Train the network of a task of recognition, calibrate it, and store it with a card.
+"""Train the network of a task of recognition or of reading, calibrate it, and store it with a card.
 
     python -m scripts.studies.characterization.train chirality-diffraction
 
 draws samples, trains and measures, and writes TASK.safetensors and TASK.json into
 matgym/characterization/recognition/weights. It takes up to an hour on two cores; an interrupted call continues. The
-tasks are chirality-diffraction, chirality-hrtem, crystal-system and defects-hrtem. With `--quick` the settings are
-small, and the weights go to runs/quick.
+tasks are chirality-diffraction, chirality-hrtem, crystal-system, species-raman and species-absorption. The network of
+defects-hrtem is stored in the folder defects there, and those of reading, film-micrograph and forest-curves, in
+matgym/characterization/reading/weights. With `--quick` the settings are small, and the weights go to runs/quick.
 """
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import torch
 
+from matgym.characterization.reading.fitting import ReadingConfig, train_reader
+from matgym.characterization.reading.learned import STORE as READERS
 from matgym.characterization.recognition.fitting import RecognitionConfig, RecognitionFit, train_recognizer
 from matgym.characterization.recognition.learned import STORE
 from matgym.characterization.recognition.locating import LocatorConfig, LocatorFit, train_locator
@@ -29,6 +32,14 @@ CONFIGS = {
         "crystal-system", samples=100_000, fit=RecognitionFit(settings={"width": 24}, epochs=30)
     ),
     "defects-hrtem": LocatorConfig("defects-hrtem", samples=20_000, fit=LocatorFit(epochs=10, batch_size=32)),
+    "film-micrograph": ReadingConfig(
+        "film-micrograph", samples=20_000, fit=RecognitionFit(settings={"width": 8, "hidden": (64,)}, epochs=30)
+    ),
+    "forest-curves": ReadingConfig(
+        "forest-curves", samples=100_000, fit=RecognitionFit(settings={"width": 8, "hidden": (64,)}, epochs=30)
+    ),
+    "species-raman": RecognitionConfig("species-raman", samples=100_000, fit=RecognitionFit(epochs=30)),
+    "species-absorption": RecognitionConfig("species-absorption", samples=100_000, fit=RecognitionFit(epochs=30)),
 }
 """Settings of the trainings, chosen for an hour on two cores."""
 
@@ -50,7 +61,8 @@ def main(arguments=None):
     parser.add_argument("--force", action="store_true", help="replace weights that exist")
     given = parser.parse_args(arguments)
     config = quick(CONFIGS[given.task]) if given.quick else CONFIGS[given.task]
-    train, store = (train_locator, LOCATORS) if isinstance(config, LocatorConfig) else (train_recognizer, STORE)
+    stores = {ReadingConfig: READERS, LocatorConfig: LOCATORS, RecognitionConfig: STORE}
+    store = stores[type(config)]
     folder = common.OUTPUT / "runs" / "quick" / "weights" if given.quick else store.shipped
     output = given.output or folder / f"{given.task}.safetensors"
     torch.set_num_threads(given.workers)
@@ -62,15 +74,17 @@ def main(arguments=None):
             finished[pool] = finished.get(pool, 0) + 1
             show(f"{pool} samples", finished[pool], -(-counts[pool] // CHUNK))
 
-        card = train(
-            config,
-            output,
-            command=f"python -m scripts.studies.characterization.train {given.task}",
-            force=given.force or given.quick,
-            workers=given.workers,
-            on_chunk=on_chunk,
-            on_epoch=lambda epoch: show("epochs", epoch.number, config.fit.epochs, epoch.note),
-        )
+        options = {
+            "command": f"python -m scripts.studies.characterization.train {given.task}",
+            "force": given.force or given.quick,
+            "on_epoch": lambda epoch: show("epochs", epoch.number, config.fit.epochs, epoch.note),
+        }
+        if isinstance(config, ReadingConfig):
+            show("samples", 0, 1)
+            card = train_reader(config, output, **options)
+        else:
+            train = train_locator if isinstance(config, LocatorConfig) else train_recognizer
+            card = train(config, output, workers=given.workers, on_chunk=on_chunk, **options)
     print(output)
     for situation, metrics in card.metrics.items():
         print(situation, ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()))

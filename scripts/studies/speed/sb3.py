@@ -28,6 +28,7 @@ from matgym.agents import SB3VecEnv
 from matgym.agents.sb3 import hyperparameters
 from matgym.structures import Species
 from matgym.tasks import decoration_task
+from matgym.tasks.brief import brief_task
 from matgym.tasks.growth import GrowthTask
 from scripts.studies.common import Study, print_markdown
 
@@ -42,7 +43,7 @@ class Settings:
     few: int = 8
     seconds: float = 12.0  # the shortest duration of a setup, training included
     turns: int = 3
-    cases: int = 7
+    cases: int = 8
 
 
 QUICK = Settings(many=4, few=2, seconds=0.1, turns=1, cases=3)
@@ -123,7 +124,7 @@ def cases():
     """Return name, environment, task, further arguments of the environment, and hyper-parameters of each case."""
     doping, growth = (hyperparameters(name, "PPO") for name in ("matgym/NanotubeDoping-v0", "matgym/CVDGrowth-v0"))
     wide = {"batch_size": 4096, "n_epochs": 4}  # a usual choice for thousands of frames per update
-    ids = {name: f"matgym/{name}-v0" for name in ("CVDGrowth", "CVDRecipe", "NanotubeDoping")}
+    ids = {name: f"matgym/{name}-v0" for name in ("CVDGrowth", "CVDRecipe", "NanotubeDesign", "NanotubeDoping")}
     cheap = decoration_task(property="boron_nitrogen_bonds", model=boron_nitrogen_bonds, low=0.0, high=12.0)
     tubes, design = ids["NanotubeDoping"], "NanotubeDoping, shipped surrogate"
     on_honeycomb = {name: value for name, value in doping.items() if name != "policy_kwargs"}
@@ -134,6 +135,10 @@ def cases():
         ("CVDGrowth", ids["CVDGrowth"], GrowthTask(), {}, growth),
         (f"{design}, batches of 4,096", tubes, decoration_task(), {}, doping | wide),
         (design, tubes, decoration_task(), {}, doping),
+        (
+            "NanotubeDesign, level medium", ids["NanotubeDesign"], brief_task("medium"), {},
+            hyperparameters(ids["NanotubeDesign"], "PPO"),
+        ),
         (
             f"{design}, HoneycombPolicy", tubes, decoration_task(), {"observation": "honeycomb"},
             on_honeycomb | {"policy": "HoneycombPolicy"},

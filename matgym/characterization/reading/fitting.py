@@ -1,0 +1,188 @@
+"""Train a network that reads, calibrate its uncertainties, measure it beside the baseline, and store it with a card.
+
+The loss is the negative log-likelihood of normal distributions with predicted means and variances (Nix and Weigend,
+1994). The standard deviations are then multiplied by one factor for each quantity, for which the squared errors of
+validation samples are as large as predicted (Laves et al., MIDL 2020).
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final, Unpack
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from matgym.characterization.reading.learned import LOGARITHMS, STORE, Reader, ReadingCard, save_reader
+from matgym.characterization.reading.registry import reading_of
+from matgym.characterization.reading.tasks import Characterizer, Quantity, ReadingSamples, ReadingTask, Scale
+from matgym.characterization.recognition.fitting import RecognitionFit
+from matgym.characterization.recognition.networks import Classifier, make_network, settings_of
+from matgym.learning.config import check_counts
+from matgym.learning.devices import device_of
+from matgym.learning.trainer import Options, Training, digest, one_cycle, train
+from matgym.typing import FloatArray
+
+LIKELY: Final = 1.6448536
+"""Standard deviations of the 90 % interval of a normal distribution."""
+
+
+@dataclass(frozen=True)
+class ReadingConfig:
+    """The settings of a training for a task of reading.
+
+    Attributes:
+        task: name of the task.
+        samples: number of training samples.
+        validation: number of samples by which the best epoch and the uncertainties are chosen.
+        test: number of samples of each test, under the conditions of training and under unseen ones.
+        seed: random seed of the samples.
+        fit: settings of the fit.
+    """
+
+    task: str
+    samples: int = 20_000
+    validation: int = 2_000
+    test: int = 2_000
+    seed: int = 0
+    fit: RecognitionFit = field(default_factory=RecognitionFit)
+
+    def __post_init__(self) -> None:
+        reading_of(self.task)
+        check_counts(self, "samples", "validation", "test")
+
+
+def fit_reader(
+    task: ReadingTask, learned: ReadingSamples, validation: ReadingSamples, config: RecognitionFit,
+    **options: Unpack[Options],
+) -> Reader:  # fmt: skip
+    """Return a network with the weights of the epoch of the smallest loss on validation samples, and calibrated."""
+    torch.manual_seed(config.seed)
+    net = make_network(config.network, config.settings, task.inputs.shape, 2 * len(task.quantities))
+    identity = {"config": asdict(config), "samples": digest(learned.measured, learned.values, validation.measured)}
+    train(_training(net, task, learned, validation, config), identity, **options)
+    reader = Reader(net.eval(), task.quantities, task.inputs, np.ones(len(task.quantities)))
+    means, deviations = reader.outputs(validation.measured)
+    misses = (Scale(task.quantities).scaled(validation.values) - means) / deviations
+    return Reader(net, task.quantities, task.inputs, np.sqrt((misses**2).mean(axis=0)))
+
+
+def _training(
+    net: Classifier, task: ReadingTask, learned: ReadingSamples, validation: ReadingSamples, config: RecognitionFit
+) -> Training[tuple[Tensor, Tensor]]:
+    rng, scale = np.random.default_rng(config.seed), Scale(task.quantities)
+    steps = -(-len(learned) // config.batch_size)
+    targets, held_out = (
+        torch.from_numpy(scale.scaled(samples.values).astype(np.float32)) for samples in (learned, validation)
+    )
+
+    def batches(_progress: float) -> Iterator[tuple[Tensor, Tensor]]:
+        device = device_of(net)
+        for rows in np.array_split(rng.permutation(len(learned)), steps):
+            inputs = torch.from_numpy(task.inputs.apply(learned.measured[rows]))
+            inputs = task.augmented(inputs, rng) if config.augmented else inputs
+            yield inputs.to(device), targets[rows].to(device)
+
+    def losses(batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        return {"train": _likelihood(net(batch[0]), batch[1])}
+
+    def validate(_epoch: int) -> dict[str, float]:
+        found, device = [], device_of(net)
+        for start in range(0, len(validation), 256):
+            inputs = torch.from_numpy(task.inputs.apply(validation.measured[start : start + 256]))
+            found.append(net(inputs.to(device)).cpu())
+        outputs = torch.cat(found)
+        misses = outputs[:, : len(task.quantities)] - held_out
+        return {"error": float(_likelihood(outputs, held_out)), "rms": float((misses**2).mean().sqrt())}
+
+    update = one_cycle(
+        net, losses, rate=config.learning_rate, steps=config.epochs * steps, weight_decay=config.weight_decay
+    )
+    return Training("reader", net, [update], batches, validate, rng, config.epochs)
+
+
+def _likelihood(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean negative log-likelihood of (B, Q) targets by (B, 2Q) means and logarithms of deviations."""
+    means, logarithms = outputs.chunk(2, dim=1)
+    logarithms = logarithms.clamp(*LOGARITHMS)
+    return (logarithms + 0.5 * ((targets - means) * torch.exp(-logarithms)) ** 2).mean()
+
+
+def reading_figures(characterizer: Characterizer, samples: ReadingSamples) -> dict[str, float]:
+    """Return the figures of each quantity: R², errors, and how well the uncertainties fit the errors.
+
+    `NAME_rms` is the root mean square error, relative for logarithmic quantities (of the logarithm); `NAME_r2` is R² on
+    the same scale; `NAME_covered` is the share of true values within 1.645 standard uncertainties, which should be 0.9;
+    `NAME_spread` the root mean square of error over standard uncertainty, which should be 1.
+    """
+    readings, found = characterizer.read(samples.measured.astype(np.float64)), dict[str, float]()
+    for column, quantity in enumerate(characterizer.quantities):
+        value, sd = readings.values[:, column], readings.uncertainties[:, column]
+        found |= _of_quantity(quantity, value, np.maximum(sd, 1e-12), samples.values[:, column])
+    return found | {"samples": float(len(samples))}
+
+
+def _of_quantity(quantity: Quantity, value: FloatArray, sd: FloatArray, truth: FloatArray) -> dict[str, float]:
+    if quantity.logarithmic:
+        sd = sd / np.maximum(value, quantity.low)
+        value, truth = (np.log(np.clip(each, quantity.low, quantity.high)) for each in (value, truth))
+    error = value - truth
+    return {
+        f"{quantity.name}_rms": float(np.sqrt((error**2).mean())),
+        f"{quantity.name}_bias": float(error.mean()),
+        f"{quantity.name}_r2": float(1.0 - (error**2).mean() / max(float(truth.var()), 1e-12)),
+        f"{quantity.name}_covered": float((np.abs(error) <= LIKELY * sd).mean()),
+        f"{quantity.name}_spread": float(np.sqrt(((error / sd) ** 2).mean())),
+    }
+
+
+def train_reader(
+    config: ReadingConfig,
+    output: Path,
+    *,
+    command: str = "",
+    force: bool = False,
+    inputs: Iterable[Path] = (),
+    **options: Unpack[Options],
+) -> ReadingCard:
+    """Draw samples, train a network, calibrate and measure it, and store it at `output` with a card.
+
+    An interrupted call draws the same samples again and continues after the last epoch.
+
+    Args:
+        config: the settings.
+        output: file of the weights; the card is beside it.
+        command: command that repeats the training, for the card.
+        force: whether files that exist are replaced.
+        inputs: files that are read, and never replaced.
+        options: see `matgym.learning.trainer.Options`.
+    """
+    task, start = reading_of(config.task), time.monotonic()
+    with STORE.training(output, force=force, inputs=inputs) as work:
+        options["checkpoints"] = work.folder / "checkpoints"
+        generators = np.random.default_rng(config.seed).spawn(4)
+        learned, validation = (
+            task.draw(count, rng)
+            for count, rng in zip((config.samples, config.validation), generators[:2], strict=True)
+        )
+        reader = fit_reader(task, learned, validation, config.fit, **options)
+        metrics: dict[str, Mapping[str, float]] = {}
+        test, unseen = task.draw(config.test, generators[2]), task.draw(config.test, generators[3], "unseen")
+        for name, samples in (("training", test), ("unseen", unseen)):
+            metrics[name] = reading_figures(reader, samples)
+            metrics[f"{name}, baseline"] = reading_figures(task.baseline(), samples)
+        work.begin_output()
+        return save_reader(
+            reader,
+            output,
+            task=task.name,
+            network=config.fit.network,
+            settings=settings_of(config.fit.network, config.fit.settings),
+            data=task.facts() | {name: value for name, value in asdict(config).items() if name != "fit"},
+            fit=asdict(config.fit),
+            command=command,
+            seconds=time.monotonic() - start,
+            metrics=metrics,
+        )
