@@ -34,7 +34,8 @@ from matgym.characterization.reading.grain_size import GrainCounting, correlatio
 from matgym.characterization.reading.inputs import FilmInputs
 from matgym.characterization.reading.learned import STORE, load_reader, reader_of, save_reader, shipped_reader
 from matgym.characterization.reading.registry import READINGS, reading_of
-from matgym.characterization.reading.tasks import Quantity, ReadingSamples, Scale
+from matgym.characterization.reading.tasks import Quantity, Scale
+from matgym.characterization.recognition.tasks import Samples
 from matgym.errors import ConfigurationError, RefusalError, WeightsError
 from matgym.processes.annealing.microstructure import voronoi
 
@@ -248,11 +249,11 @@ def test_samples_are_finite_within_the_quantities_and_the_same_for_a_seed(name):
     task = reading_of(name)
     for situation in ("training", "unseen"):
         first, second = (task.draw(40, np.random.default_rng(3), situation) for _ in range(2))
-        np.testing.assert_array_equal(first.measured, second.measured)
-        assert task.inputs.apply(first.measured).shape == (40, *task.inputs.shape)
-        assert np.isfinite(first.measured).all()
+        np.testing.assert_array_equal(first.inputs, second.inputs)
+        assert task.pipeline.apply(first.inputs).shape == (40, *task.pipeline.shape)
+        assert np.isfinite(first.inputs).all()
         low, high = (np.array([getattr(each, end) for each in task.quantities]) for end in ("low", "high"))
-        assert ((first.values >= low) & (first.values <= high)).all()
+        assert ((first.labels >= low) & (first.labels <= high)).all()
     assert (task.draw(8, np.random.default_rng(0), level=50.0).levels == 50.0).all()
     with pytest.raises(ConfigurationError, match="give 'training' or 'unseen'"):
         task.draw(1, np.random.default_rng(0), "other")
@@ -319,7 +320,7 @@ def test_forests_that_are_hardly_there_are_read_with_large_uncertainties(learned
     rng, task = np.random.default_rng(5), reading_of("forest-curves")
     short = task.group(200, rng, replace(task.training, length_um=(0.01, 0.02)), None)
     tall = task.group(200, rng, replace(task.training, length_um=(50.0, 100.0)), None)
-    spread = [np.median(reader.read(each.measured).uncertainties[:, 2]) for each in (short, tall)]
+    spread = [np.median(reader.read(each.inputs).uncertainties[:, 2]) for each in (short, tall)]
     assert spread[0] > 2.0 * spread[1]
     assert len(test) == 600
 
@@ -331,7 +332,7 @@ def test_a_stored_network_reads_the_same(learned, tmp_path):
         reader, file, task="forest-curves", network="resnet", settings={"width": 4, "blocks": 1, "hidden": (32,)}
     )
     found = load_reader(file)
-    for a, b in zip(vars(found.read(test.measured)).values(), vars(reader.read(test.measured)).values(), strict=True):
+    for a, b in zip(vars(found.read(test.inputs)).values(), vars(reader.read(test.inputs)).values(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5)
     assert reader_of(str(file), "forest-curves", QUANTITIES).quantities == QUANTITIES
     with pytest.raises(ConfigurationError, match="the characterizer reads diameter_nm"):
@@ -363,9 +364,9 @@ def test_a_training_writes_a_card_with_the_figures_of_network_and_baseline(tmp_p
 
 def test_the_baseline_of_films_reads_pixels_of_one_lattice_constant():
     task = reading_of("film-micrograph")
-    readings = task.baseline().read(task.draw(16, np.random.default_rng(0)).measured)
+    readings = task.baseline().read(task.draw(16, np.random.default_rng(0)).inputs)
     assert isinstance(task.baseline(), GrainCounting)
     assert (readings.uncertainties > 0.0).all()
     assert ((readings.values[:, 1] >= 0.0) & (readings.values[:, 1] <= 1.0)).all()
-    joined = ReadingSamples.joined([task.draw(4, np.random.default_rng(0))] * 2)
+    joined = Samples.joined([task.draw(4, np.random.default_rng(0))] * 2)
     assert len(joined) == len(joined.take(slice(0, 8))) == 8

@@ -8,8 +8,8 @@ import numpy as np
 from matgym.characterization.micrographs import Microscope, Specimen, exposed, film_micrographs
 from matgym.characterization.reading.grain_size import GrainCounting
 from matgym.characterization.reading.inputs import CONTRAST, FilmInputs
-from matgym.characterization.reading.tasks import Quantity, ReadingSamples, ReadingTask
-from matgym.characterization.recognition.tasks import Range, log_uniform
+from matgym.characterization.reading.tasks import Quantity, ReadingTask
+from matgym.characterization.recognition.tasks import Range, Samples, log_uniform
 from matgym.processes.annealing.film import evaporate
 from matgym.processes.annealing.microstructure import Labels, mean_radius
 from matgym.processes.annealing.potts import sweep
@@ -91,17 +91,15 @@ class FilmMicrograph(ReadingTask):
     quantities = QUANTITIES
     level_name = "dose, electrons/pixel"
     levels = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
-    inputs = FilmInputs(pixels=SIDE, pixel=1.0)
+    pipeline = FilmInputs(pixels=SIDE, pixel=1.0)
     training = FilmConditions()
     unseen = FilmConditions(
         dose=(30.0, 100.0), spread=(0.8, 1.1), orientation=(0.12, 0.15), boundary=(0.1, 0.15), dot=(0.25, 0.3),
         slope=0.2, pixel=(0.6, 0.8),
     )  # fmt: skip
 
-    def group(
-        self, count: int, rng: np.random.Generator, conditions: FilmConditions, level: float | None
-    ) -> ReadingSamples:
-        """Return micrographs of films in several states of their annealing; see `ReadingTask.group`."""
+    def group(self, count: int, rng: np.random.Generator, conditions: FilmConditions, level: float | None) -> Samples:
+        """Return micrographs of films in several states of their annealing; see `DrawnTask.group`."""
         films = -(-count // STAGES)
         generators = rng.spawn(films)
         labels = random_films(films, rng, size=SIDE, grains=conditions.grains, particles=conditions.particles)
@@ -110,11 +108,11 @@ class FilmMicrograph(ReadingTask):
             evaporate(labels, rng.uniform(0.0, 0.5, films), generators)
             sweep(labels, log_uniform(rng, conditions.sweeps, films), generators)
             parts.append(self.measured(labels, rng, conditions, level))
-        return ReadingSamples.joined(parts).take(slice(0, count))
+        return Samples.joined(parts).take(slice(0, count))
 
     def measured(
         self, labels: Labels, rng: np.random.Generator, conditions: FilmConditions, level: float | None = None
-    ) -> ReadingSamples:
+    ) -> Samples:
         """Return micrographs of (B, H, W) films with random shares of defects, on the grid of the inputs."""
         films, pixel = len(labels), float(rng.uniform(*conditions.pixel))
         drawn = [conditions.microscope(rng, level) for _ in range(films)]
@@ -126,8 +124,8 @@ class FilmMicrograph(ReadingTask):
         images = film_micrographs(labels, defects, specimen, microscope, pixels=pixels, pixel=pixel)
         counted = exposed(images, microscope.dose, rng.standard_normal(images.shape))
         values = np.stack([mean_radius(labels), defects], axis=1)
-        seen: Float32Array = self.inputs.resampled(counted, pixel).astype(np.float32)
-        return ReadingSamples(seen, values, microscope.dose)
+        seen: Float32Array = self.pipeline.resampled(counted, pixel).astype(np.float32)
+        return Samples(seen, values, microscope.dose)
 
     def baseline(self) -> GrainCounting:
         """Return line intercepts of thresholded boundaries, and the number of dark dots."""

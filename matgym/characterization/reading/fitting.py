@@ -6,7 +6,7 @@ validation samples are as large as predicted (Laves et al., MIDL 2020).
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final, Unpack
@@ -17,12 +17,13 @@ from torch import Tensor
 
 from matgym.characterization.reading.learned import LOGARITHMS, STORE, Reader, ReadingCard, save_reader
 from matgym.characterization.reading.registry import reading_of
-from matgym.characterization.reading.tasks import Characterizer, Quantity, ReadingSamples, ReadingTask, Scale
+from matgym.characterization.reading.tasks import Characterizer, Quantity, ReadingTask, Scale
 from matgym.characterization.recognition.fitting import RecognitionFit
-from matgym.characterization.recognition.networks import Classifier, make_network, settings_of
+from matgym.characterization.recognition.networks import make_network, settings_of
+from matgym.characterization.recognition.tasks import Samples
+from matgym.characterization.recognition.training import fit_weights
 from matgym.learning.config import check_counts
-from matgym.learning.devices import device_of
-from matgym.learning.trainer import Options, Training, digest, one_cycle, train
+from matgym.learning.trainer import Options
 from matgym.typing import FloatArray
 
 LIKELY: Final = 1.6448536
@@ -55,52 +56,32 @@ class ReadingConfig:
 
 
 def fit_reader(
-    task: ReadingTask, learned: ReadingSamples, validation: ReadingSamples, config: RecognitionFit,
-    **options: Unpack[Options],
-) -> Reader:  # fmt: skip
+    task: ReadingTask, learned: Samples, validation: Samples, config: RecognitionFit, **options: Unpack[Options]
+) -> Reader:
     """Return a network with the weights of the epoch of the smallest loss on validation samples, and calibrated."""
     torch.manual_seed(config.seed)
-    net = make_network(config.network, config.settings, task.inputs.shape, 2 * len(task.quantities))
-    identity = {"config": asdict(config), "samples": digest(learned.measured, learned.values, validation.measured)}
-    train(_training(net, task, learned, validation, config), identity, **options)
-    reader = Reader(net.eval(), task.quantities, task.inputs, np.ones(len(task.quantities)))
-    means, deviations = reader.outputs(validation.measured)
-    misses = (Scale(task.quantities).scaled(validation.values) - means) / deviations
-    return Reader(net, task.quantities, task.inputs, np.sqrt((misses**2).mean(axis=0)))
+    net = make_network(config.network, config.settings, task.pipeline.shape, 2 * len(task.quantities))
+    reader = Reader(net, task.quantities, task.pipeline, np.ones(len(task.quantities)))
+    truth = Scale(task.quantities).scaled(validation.labels)
+
+    def measure() -> dict[str, float]:
+        means, deviations = reader.outputs(validation.inputs)
+        losses = np.log(deviations) + 0.5 * ((truth - means) / deviations) ** 2
+        return {"error": float(losses.mean()), "rms": float(np.sqrt(((truth - means) ** 2).mean()))}
+
+    fit_weights(
+        net, prepared(task, learned), prepared(task, validation), config, loss=_likelihood, measure=measure,
+        augment=lambda inputs, labels, rng: (task.augmented(inputs, rng), labels), stage="reader", **options,
+    )  # fmt: skip
+    means, deviations = reader.outputs(validation.inputs)
+    factors = np.sqrt((((truth - means) / deviations) ** 2).mean(axis=0))
+    return Reader(net.eval(), task.quantities, task.pipeline, factors)
 
 
-def _training(
-    net: Classifier, task: ReadingTask, learned: ReadingSamples, validation: ReadingSamples, config: RecognitionFit
-) -> Training[tuple[Tensor, Tensor]]:
-    rng, scale = np.random.default_rng(config.seed), Scale(task.quantities)
-    steps = -(-len(learned) // config.batch_size)
-    targets, held_out = (
-        torch.from_numpy(scale.scaled(samples.values).astype(np.float32)) for samples in (learned, validation)
-    )
-
-    def batches(_progress: float) -> Iterator[tuple[Tensor, Tensor]]:
-        device = device_of(net)
-        for rows in np.array_split(rng.permutation(len(learned)), steps):
-            inputs = torch.from_numpy(task.inputs.apply(learned.measured[rows]))
-            inputs = task.augmented(inputs, rng) if config.augmented else inputs
-            yield inputs.to(device), targets[rows].to(device)
-
-    def losses(batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        return {"train": _likelihood(net(batch[0]), batch[1])}
-
-    def validate(_epoch: int) -> dict[str, float]:
-        found, device = [], device_of(net)
-        for start in range(0, len(validation), 256):
-            inputs = torch.from_numpy(task.inputs.apply(validation.measured[start : start + 256]))
-            found.append(net(inputs.to(device)).cpu())
-        outputs = torch.cat(found)
-        misses = outputs[:, : len(task.quantities)] - held_out
-        return {"error": float(_likelihood(outputs, held_out)), "rms": float((misses**2).mean().sqrt())}
-
-    update = one_cycle(
-        net, losses, rate=config.learning_rate, steps=config.epochs * steps, weight_decay=config.weight_decay
-    )
-    return Training("reader", net, [update], batches, validate, rng, config.epochs)
+def prepared(task: ReadingTask, samples: Samples) -> Samples:
+    """Return samples with the inputs of the network, in half precision, and the values on its scale."""
+    inputs = task.pipeline.apply(samples.inputs).astype(np.float16)
+    return Samples(inputs, Scale(task.quantities).scaled(samples.labels).astype(np.float32), samples.levels)
 
 
 def _likelihood(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -110,17 +91,17 @@ def _likelihood(outputs: Tensor, targets: Tensor) -> Tensor:
     return (logarithms + 0.5 * ((targets - means) * torch.exp(-logarithms)) ** 2).mean()
 
 
-def reading_figures(characterizer: Characterizer, samples: ReadingSamples) -> dict[str, float]:
+def reading_figures(characterizer: Characterizer, samples: Samples) -> dict[str, float]:
     """Return the figures of each quantity: R², errors, and how well the uncertainties fit the errors.
 
     `NAME_rms` is the root mean square error, relative for logarithmic quantities (of the logarithm); `NAME_r2` is R² on
     the same scale; `NAME_covered` is the share of true values within 1.645 standard uncertainties, which should be 0.9;
     `NAME_spread` the root mean square of error over standard uncertainty, which should be 1.
     """
-    readings, found = characterizer.read(samples.measured.astype(np.float64)), dict[str, float]()
+    readings, found = characterizer.read(samples.inputs.astype(np.float64)), dict[str, float]()
     for column, quantity in enumerate(characterizer.quantities):
         value, sd = readings.values[:, column], readings.uncertainties[:, column]
-        found |= _of_quantity(quantity, value, np.maximum(sd, 1e-12), samples.values[:, column])
+        found |= _of_quantity(quantity, value, np.maximum(sd, 1e-12), samples.labels[:, column])
     return found | {"samples": float(len(samples))}
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from matgym.characterization.forests import Q_PER_NM, SHIFTS_CM, Forest, Probes, measured_forests
 from matgym.characterization.reading.curve_fit import CurveFit
 from matgym.characterization.reading.inputs import CurveInputs
-from matgym.characterization.reading.tasks import Quantity, ReadingSamples, ReadingTask
-from matgym.characterization.recognition.tasks import Range, log_uniform
+from matgym.characterization.reading.tasks import Quantity, ReadingTask
+from matgym.characterization.recognition.tasks import Range, Samples, log_uniform
 from matgym.processes.growth.kinetics import GrowthKinetics
 
 QUANTITIES: Final = (
@@ -83,17 +83,15 @@ class ForestCurves(ReadingTask):
     quantities = QUANTITIES
     level_name = "photons at the maximum of G"
     levels = (30.0, 100.0, 300.0, 1000.0)
-    inputs = CurveInputs(shifts=len(SHIFTS_CM), angles=len(Q_PER_NM))
+    pipeline = CurveInputs(shifts=len(SHIFTS_CM), angles=len(Q_PER_NM))
     training = ForestConditions()
     unseen = ForestConditions(
         counts=(50.0, 100.0), resolution_cm=(10.0, 14.0), background=(0.3, 0.5), radiation=(0.3, 0.5),
         photons=(3e3, 1e4), dark=(10.0, 20.0), spread=(0.2, 0.25),
     )  # fmt: skip
 
-    def group(
-        self, count: int, rng: np.random.Generator, conditions: ForestConditions, level: float | None
-    ) -> ReadingSamples:
-        """Return curves of random forests; see `ReadingTask.group`."""
+    def group(self, count: int, rng: np.random.Generator, conditions: ForestConditions, level: float | None) -> Samples:
+        """Return curves of random forests; see `DrawnTask.group`."""
         diameter = rng.uniform(*conditions.diameter_nm, count)
         ranges = (conditions.length_um, conditions.disorder, conditions.amorphous)
         length, disorder, amorphous = (log_uniform(rng, each, count) for each in ranges)
@@ -101,9 +99,9 @@ class ForestCurves(ReadingTask):
         walls = GrowthKinetics().walls(diameter)
         forest = Forest(diameter, walls, length, disorder, amorphous, temperature)
         probes = conditions.probes(rng, count, level)
-        measured = measured_forests(forest, probes, rng.standard_normal((count, self.inputs.shape[1])))
+        measured = measured_forests(forest, probes, rng.standard_normal((count, self.pipeline.shape[1])))
         values = np.stack([diameter, disorder, forest.amorphous_share], axis=1)
-        return ReadingSamples(measured.astype(np.float32), values, probes.counts)
+        return Samples(measured.astype(np.float32), values, probes.counts)
 
     def baseline(self) -> CurveFit:
         """Return the fit of bands and cylinders."""

@@ -1,23 +1,16 @@
-"""What a task of reading is: quantities, steps from a measurement to an input, and measurements with true values."""
+"""What a task of reading is: quantities, and measurements with true values."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from matgym.characterization.reading.inputs import ReadingInputs
-from matgym.characterization.recognition.tasks import Situation
+from matgym.characterization.recognition.tasks import DrawnTask
 from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject
-from matgym.typing import Float32Array, FloatArray, IntArray
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-GROUP: Final = 32
-"""Number of measurements that a task draws at once; a choice of ours."""
+from matgym.typing import FloatArray
 
 
 @dataclass(frozen=True)
@@ -108,96 +101,18 @@ class Characterizer(ABC):
         """Return the readings of (B, …) measurements as the instrument of the task gives them."""
 
 
-@dataclass(frozen=True, eq=False)
-class ReadingSamples(ValueObject):
-    """Measurements with true values.
-
-    Attributes:
-        measured: (B, …) measurements as the instrument gives them, on the grid of the inputs.
-        values: (B, Q) true values.
-        levels: (B,) dose or counts, in the unit of the task.
-    """
-
-    measured: Float32Array
-    values: FloatArray
-    levels: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def take(self, rows: IntArray | slice) -> Self:
-        """Return some rows."""
-        return type(self)(self.measured[rows], self.values[rows], self.levels[rows])
-
-    @classmethod
-    def joined(cls, parts: Sequence["ReadingSamples"]) -> "ReadingSamples":
-        """Return all rows of several samples."""
-        arrays = ([getattr(part, name) for part in parts] for name in ("measured", "values", "levels"))
-        return cls(*(np.concatenate(each) for each in arrays))
-
-
-class ReadingTask(ABC):
+class ReadingTask(DrawnTask):
     """Quantities that are to be read from a measurement.
 
+    Samples hold (B, …) measurements as the instrument gives them, on the grid of the pipeline, and (B, Q) true values.
+
     Attributes:
-        name: name of the task, as commands take it.
-        question: what the network is asked.
         quantities: what is read.
-        level_name: the quantity that measures noise, with its unit.
-        levels: its values at which accuracy is reported, increasing.
-        inputs: the steps from a measurement to the input of a network.
-        training: conditions of training, a frozen dataclass.
-        unseen: conditions of the test, of the same class.
     """
 
-    name: ClassVar[str]
-    question: ClassVar[str]
     quantities: ClassVar[tuple[Quantity, ...]]
-    level_name: ClassVar[str]
-    levels: ClassVar[tuple[float, ...]]
-    inputs: ClassVar[ReadingInputs]
-    training: ClassVar[Any]
-    unseen: ClassVar[Any]
-
-    @abstractmethod
-    def group(self, count: int, rng: np.random.Generator, conditions: Any, level: float | None) -> ReadingSamples:
-        """Return measurements with true values.
-
-        Args:
-            count: number of samples.
-            rng: random number generator.
-            conditions: conditions, of the class of `training`.
-            level: dose or counts of all samples; None draws it from the conditions.
-        """
+    pipeline: ClassVar[ReadingInputs]
 
     @abstractmethod
     def baseline(self) -> Characterizer:
         """Return the estimator without learning."""
-
-    def augmented(self, inputs: "Tensor", rng: np.random.Generator) -> "Tensor":  # noqa: ARG002  # for subclasses
-        """Return inputs of training changed at random in what does not change the values; here, as they are."""
-        return inputs
-
-    def draw(
-        self, count: int, rng: np.random.Generator, situation: Situation = "training", level: float | None = None
-    ) -> ReadingSamples:
-        """Draw measurements with true values.
-
-        Args:
-            count: number of samples.
-            rng: random number generator.
-            situation: conditions under which they are measured.
-            level: dose or counts of all samples; None draws it from the conditions.
-
-        Raises:
-            ConfigurationError: if the situation is unknown.
-        """
-        if situation not in {"training", "unseen"}:
-            raise ConfigurationError(f"situation={situation!r} is unknown: give 'training' or 'unseen'")
-        conditions = getattr(self, situation)
-        sizes = [min(GROUP, count - start) for start in range(0, count, GROUP)]
-        return ReadingSamples.joined([self.group(size, rng, conditions, level) for size in sizes])
-
-    def facts(self) -> dict[str, Any]:
-        """Return what the data of the task depend on, for a card."""
-        return {"task": self.name, "training": asdict(self.training), "unseen": asdict(self.unseen)}

@@ -1,4 +1,4 @@
-"""What a task of recognition is: a pipeline, labelled measurements under conditions, and perhaps classes."""
+"""What a task is: a pipeline, measurements with their answers under conditions, and perhaps classes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -22,23 +22,22 @@ Situation: TypeAlias = Literal["training", "unseen"]
 Range: TypeAlias = tuple[float, float]
 """Lowest and highest value."""
 
-HalfArray: TypeAlias = NDArray[np.float16]
-
 GROUP: Final = 16
 """Number of measurements that share an instrument; a choice of ours."""
 
 
 @dataclass(frozen=True, eq=False)
 class Samples(ValueObject):
-    """Labelled inputs of a network.
+    """Measurements with their answers.
 
     Attributes:
-        inputs: (B, channels, …) inputs in half precision.
+        inputs: (B, channels, …) inputs of a network in half precision; in tasks of reading, measurements as the
+            instrument gives them.
         labels: (B,) numbers of the classes, (B, classes) shares of them in mixtures, or what else a task learns.
         levels: (B,) dose or counts of each measurement, in the unit of the task.
     """
 
-    inputs: HalfArray
+    inputs: NDArray[Any]
     labels: NDArray[Any]
     levels: FloatArray
 
@@ -108,6 +107,10 @@ class DrawnTask(ABC):
         sizes = [min(GROUP, count - start) for start in range(0, count, GROUP)]
         return Samples.joined([self.group(size, rng, conditions, level) for size in sizes])
 
+    def augmented(self, inputs: "Tensor", rng: np.random.Generator) -> "Tensor":  # noqa: ARG002  # for subclasses
+        """Return inputs of training changed at random in what does not change the answer; here, as they are."""
+        return inputs
+
     def facts(self) -> dict[str, Any]:
         """Return what the data of the task depend on, for a card."""
         return {"task": self.name, "training": asdict(self.training), "unseen": asdict(self.unseen)}
@@ -129,10 +132,6 @@ class RecognitionTask(DrawnTask):
     @abstractmethod
     def classes(self) -> tuple[str, ...]:
         """Names of the classes."""
-
-    def augmented(self, inputs: "Tensor", rng: np.random.Generator) -> "Tensor":  # noqa: ARG002  # for subclasses
-        """Return inputs of training changed at random in what does not change the answer; here, as they are."""
-        return inputs
 
     def simulated(self, name: str, pipeline: Pipeline) -> Float32Array | None:  # noqa: ARG002  # for subclasses
         """Return a simulation of a class without noise as an input; None if a class has no unique one.
