@@ -14,6 +14,7 @@ from matgym.characterization.reading.inputs import ReadingInputs
 from matgym.characterization.reading.tasks import Characterizer, Quantity, Readings, Scale
 from matgym.characterization.recognition.networks import build_network
 from matgym.errors import ConfigurationError, WeightsError
+from matgym.frozen import ValueObject
 from matgym.learning.devices import device_of
 from matgym.learning.store import Card, Store, filled, part
 from matgym.typing import Float32Array, FloatArray
@@ -26,7 +27,7 @@ LOGARITHMS: Final = (-7.0, 2.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Reader(Characterizer):
+class Reader(ValueObject, Characterizer):
     """A network with two outputs for each quantity: mean, and logarithm of the standard deviation, on a scale.
 
     Attributes:
