@@ -44,8 +44,8 @@ class DemoSettings:
     """
 
     algorithm: str = "MaskablePPO"
-    training_designs: int = 20_000
-    targets: int = 20
+    training_designs: int = 12_000
+    targets: int = 15
     queries: int = 16
     seeds: int = 3
     verified: int = 100

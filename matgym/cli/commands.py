@@ -22,10 +22,10 @@ def demo(
     output: Annotated[Path, typer.Option(help="Folder for the report, the table and the structures.")] = Path("demo"),
     training_designs: Annotated[
         int, typer.Option(min=1, max=MAX_COUNT, help="Designs evaluated in training.")
-    ] = 20_000,
+    ] = 12_000,
     targets: Annotated[
         int, typer.Option(min=1, max=10_000, help="Number of target gaps that are not in the training.")
-    ] = 20,
+    ] = 15,
     queries: Annotated[int, typer.Option(min=1, max=10_000, help="Designs evaluated per target and method.")] = 16,
     seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT, help="Random seed of the training.")] = 0,
     force: Force = False,
