@@ -25,7 +25,7 @@ from matgym.errors import ConfigurationError, WeightsError, one_line
 from matgym.files import atomic_path, parse_json
 from matgym.learning.config import first_error
 from matgym.learning.devices import torch_device
-from matgym.learning.store import Store, part
+from matgym.learning.store import Store, module_tensors, part
 
 _UNFIT: Final = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """The errors of Stable-Baselines3, PyTorch and Gymnasium for inconsistent settings."""
@@ -88,7 +88,7 @@ def save_agent(
         WeightsError: if `path` does not end in .safetensors.
     """
     STORE.check_path(Path(path))
-    tensors = {f"policy.{name}": value for name, value in agent.policy.state_dict().items()}
+    tensors = module_tensors("policy", agent.policy)
     if getattr(agent, LEARNED, None) is not None:
         tensors[LEARNED] = getattr(agent, LEARNED)
     return STORE.save(Path(path), tensors, _facts(agent, environment, arguments) | facts)
@@ -145,7 +145,7 @@ def load_agent(
 def _filled(agent: BaseAlgorithm, file: Path, card: AgentCard, tensors: dict[str, torch.Tensor]) -> BaseAlgorithm:
     """Load the stored parameters into an agent and return it, after checking their names and shapes."""
     learned = tensors.pop(LEARNED, None)
-    expected = {f"policy.{name}": value for name, value in agent.policy.state_dict().items()}
+    expected = module_tensors("policy", agent.policy)
     for name in sorted(expected.keys() | tensors.keys()):
         here, there = (tuple(x[name].shape) if name in x else "absent" for x in (tensors, expected))
         if here != there:

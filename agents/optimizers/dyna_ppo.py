@@ -68,10 +68,9 @@ class DynaPPO(RLSearch):
         from greenlet import getcurrent
 
         def evaluated(designs: Designs) -> FloatArray:
-            new = ~self._memory.known(designs)
-            _, first = np.unique(designs, axis=0, return_index=True)
-            new[np.setdiff1d(np.arange(len(designs)), first)] = False
-            if new.any():
+            keys = self._memory.keys(designs)  # copies of one design have one key
+            new = sorted({key: row for row, key in enumerate(keys) if not self._memory.has(key)}.values())
+            if new:
                 getcurrent().parent.switch(designs[new].copy())
             return np.array([self._memory.reward(each[None]) for each in designs])
 

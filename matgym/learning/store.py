@@ -274,7 +274,12 @@ def check_finite(tensors: Mapping[str, Tensor], file: Path) -> None:
 
 def ensemble_tensors(networks: Sequence[nn.Module]) -> dict[str, Tensor]:
     """Return weights of an ensemble by the names under which they are stored."""
-    return {f"network.{name}": value for name, value in nn.ModuleList(networks).state_dict().items()}
+    return module_tensors("network", nn.ModuleList(networks))
+
+
+def module_tensors(name: str, module: nn.Module) -> dict[str, Tensor]:
+    """Return weights of a module by the names `NAME.…` under which they are stored; `part` is the way back."""
+    return {f"{name}.{key}": value for key, value in module.state_dict().items()}
 
 
 def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -28,43 +28,38 @@ value of such tubes, so that no brief could be verified.
 import shutil
 import time
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from scipy.stats import binomtest
 
 from matgym.agents.experts import expert_of
-from matgym.agents.greedy import Greedy
 from matgym.agents.imitation import imitate
-from matgym.agents.improving import by_rule, climbing, inside, mutated, played, properties, sampled, table_of
-from matgym.agents.residuals import ErrorModel, Looks, Verified
-from matgym.agents.scripted import RandomActions
-from matgym.agents.storage import load_agent, save_agent
+from matgym.agents.improving import climbing, inside, played, properties, table_of
+from matgym.agents.storage import save_agent
 from matgym.agents.training import learn, learner
-from matgym.app.briefs import ENVIRONMENT, arguments, made
+from matgym.app.briefs import ENVIRONMENT, arguments
 from matgym.benchmark.break_even import break_even, share_within
-from matgym.structures import Species
-from matgym.tasks.any_tube import HEAD, STRAINS
+from matgym.tasks.any_tube import STRAINS
 from scripts.studies.agents.zoo import scores_of
 from scripts.studies.briefs import METHODS, searched
 from scripts.studies.common import Study, StudyJob, interval, print_markdown
+from scripts.studies.verified_briefs import (
+    FIRST,
+    TRAINED,
+    Calibrate,
+    Verify,
+    brief_of,
+    error_models,
+    played_in,
+    policy_of,
+)
 
-RULES = {"random": by_rule(RandomActions), "greedy": by_rule(Greedy)}
 ALONE = ("random", "blind", "hill climbing", "greedy")
-TRAINED = "trained"
 SEARCHES = tuple(name for name in METHODS if name not in {"random", "hill climbing"})
-FIRST = 3_000_000  # seed of the first brief; training draws from small seeds, and trials saw those from 1,000,000
-INWARD = 0.5  # of half a band: by how much the surrogates have to be inside; a choice of ours
-ATTEMPTS = 8  # of what begins with a design, for each verified one
-CALIBRATED = ((7, 7), (10, 5), (13, 1), (16, 0), (8, 2), (10, 1), (12, 3), (12, 4))
-"""Chiralities on which errors of the surrogates are measured. No surrogate has seen the first four, and that of heat
-has seen none of them."""
-LIKE = 2  # changes between two of the designs there
 
 
 @dataclass(frozen=True)
@@ -112,23 +107,6 @@ QUICK = Settings(
 SETTINGS = {"n_envs": 64, "n_steps": 32, "batch_size": 256, "n_epochs": 3, "gamma": 0.99, "learning_rate": 5e-4,
             "target_kl": 0.03}  # fmt: skip
 """Hyper-parameters of MaskablePPO. A choice of ours, not tuned."""
-
-
-@cache
-def played_in(level, count):
-    """Return environments of unseen tubes, which all calls of a process share."""
-    return made(level, count, held_out=True)
-
-
-@cache
-def agent_of(file):
-    """Return a trained agent."""
-    return load_agent(file)
-
-
-def policy_of(method, file):
-    """Return the policy of a method: of a trained agent, or one of its own."""
-    return sampled(agent_of(file)) if method == TRAINED else RULES[method]
 
 
 # ---- jobs
@@ -231,13 +209,6 @@ class Score(StudyJob):
         return inside(task, properties(task, designs), targets), scored
 
 
-def brief_of(level, brief):
-    """Return the environments of attempts, the (width,) initial design of a brief, and its bounds."""
-    envs = played_in(level, ATTEMPTS)
-    envs.reset(seed=FIRST + brief)
-    return envs, np.array(envs.episodes.builder.designs[0]), np.array(envs.episodes.targets[0])
-
-
 @dataclass(frozen=True)
 class Search(StudyJob):
     """A search for one brief."""
@@ -261,123 +232,6 @@ class Search(StudyJob):
         )
 
 
-@dataclass(frozen=True)
-class Calibrate(StudyJob):
-    """Errors of the surrogates on some tubes: of random designs, and of others that are like them."""
-
-    settings: Settings = field(repr=False)
-    level: str
-
-    def run(self):
-        """Return a row for each design."""
-        torch.set_num_threads(1)
-        task, rng, rows = made(self.level, 1, held_out=False).task, np.random.default_rng(7), []
-        space = task.space
-        for place, lattice in enumerate(space.lattices):
-            if (lattice.n, lattice.m) not in CALIBRATED:
-                continue
-            designs = space.sample_on(np.full(self.settings.calibrated, place), rng)
-            like = designs
-            for _ in range(LIKE):
-                like = mutated(task, like, rng)
-            designs = np.append(designs, like, axis=0)
-            predicted, nothing = properties(task, designs), np.tile([-np.inf, np.inf], len(task.objectives))
-            true = task.achieved(task.verify(designs, np.tile(nothing, (len(designs), 1))))[:, ::2]
-            rows += [
-                {"level": self.level, "design": design.tolist(), "errors_seen": error.tolist()}
-                for design, error in zip(designs, true - predicted, strict=True)
-            ]
-        return pa.Table.from_pylist(rows)
-
-
-@cache
-def error_models(level, folder):
-    """Return the model of the errors of each property, fitted to the calibration of a level."""
-    rows = pq.read_table(Path(folder) / f"calibrate-{level}.parquet").to_pylist()
-    designs, errors = (np.array([row[name] for row in rows]) for name in ("design", "errors_seen"))
-    looks = Looks.of(made(level, 1, held_out=False).task.space, designs)
-    models = []
-    for column in errors.T:
-        parts = [np.flatnonzero((designs[:, 0] == tube) & np.isfinite(column)) for tube in np.unique(designs[:, 0])]
-        parts = [part for part in parts if len(part)]
-        models.append(ErrorModel.fitted([looks.take(part) for part in parts], [column[part] for part in parts]))
-    return tuple(models)
-
-
-@dataclass(frozen=True)
-class Verify(StudyJob):
-    """The verified designs of a method for one brief."""
-
-    settings: Settings = field(repr=False)
-    level: str
-    method: str
-    brief: int
-    seed: int = 0
-    file: str | None = field(default=None, repr=False)
-    calibration: str = field(default="", repr=False)
-
-    def run(self):
-        """Return a row for each verified design, up to the first that meets the brief."""
-        torch.set_num_threads(1)
-        envs, start, target = brief_of(self.level, self.brief)
-        task, rng = envs.task, np.random.default_rng([2, self.brief, self.seed])
-        models, space = error_models(self.level, self.calibration), task.space
-        known = Verified(Looks.of(space, start[None]).take([]), np.zeros((0, len(task.objectives))))
-        least, rows, scored, keys = np.inf, [], 0.0, []
-        for query in range(1, self.settings.queries + 1):
-            began = time.perf_counter()
-            shift = known.error(models, Looks.of(space, start[None]))[0][0]
-            designs, number = self._scored(envs, start, inward(task, target - np.repeat(shift, 2)), rng, query)
-            designs = designs[~np.isin(space.key(designs), keys)]  # the best verified design is among them
-            values, looks = properties(task, designs), Looks.of(space, designs)
-            chances = known.chance(models, looks, values, target)
-            best = int(chances.argmax())
-            design, predicted = designs[best], values[best]
-            middle, scored = time.perf_counter(), scored + number
-            true = task.achieved(task.verify(design[None], target[None]))[0, ::2]
-            misses = task.outside(true[None], target[None])[0]
-            met = bool(not misses.any())  # NaN misses
-            rows.append(
-                {
-                    "level": self.level, "method": self.method, "brief": self.brief, "seed": self.seed, "query": query,
-                    "met": met, "chance": float(np.exp(chances[best])), "failed": bool(np.isnan(true).any()),
-                    "scored": scored, "seconds": middle - began, "oracle_seconds": time.perf_counter() - middle,
-                    "errors": (true - predicted).tolist(), "misses": misses.tolist(),
-                }
-            )  # fmt: skip
-            if met:
-                break
-            keys.append(space.key(design[None])[0])
-            known = Verified(
-                known.looks.and_also(looks.take([best])), np.append(known.errors, (true - predicted)[None], axis=0)
-            )
-            if np.abs(misses).max() < least:  # False for NaN
-                least, start = np.abs(misses).max(), design
-        return pa.Table.from_pylist(rows)
-
-    def _scored(self, envs, start, target, rng, query):
-        """Return designs that a method has scored for a brief, and how many of them it has not scored before."""
-        space, tube = envs.task.space, int(start[0])
-        if self.method.startswith("look-up"):
-            count = int(self.method.split()[1])
-            fixed = np.random.default_rng([3, self.brief, self.seed])  # the same table for each query
-            return table_of(envs.task, tube, count, fixed)[0], float(count) if query == 1 else 0.0
-        others = space.sample_on(np.full(ATTEMPTS - ATTEMPTS // 2, tube), rng)
-        first = np.concatenate([np.repeat(start[None], ATTEMPTS // 2, axis=0), others])
-        envs.reset(options={"design": first, "target": np.tile(target, (ATTEMPTS, 1))})
-        parts = []
-        number = played(envs.episodes, policy_of(self.method, self.file), rng, parts)
-        designs = np.unique(np.concatenate(parts), axis=0)
-        boron, nitrogen = ((designs[:, HEAD:] == kind).sum(axis=1) for kind in (Species.B, Species.N))
-        return designs[boron == nitrogen], float(number.sum())  # the oracle has no formation energy of others
-
-
-def inward(task, target):
-    """Return bounds that lie inside by a part of half a band, so that small errors of the surrogates do no harm."""
-    moved = np.outer(INWARD * task.briefs.band * task.briefs.spread, [1.0, -1.0]).ravel()
-    return np.array(target) + moved
-
-
 # ---- tables
 
 
@@ -394,7 +248,7 @@ def jobs_of(settings, files, calibration):
         for brief in range(verified):
             for method in settings.verified:
                 file = files[level, 0] if method == TRAINED else None
-                yield Verify(settings, level, method, brief, 0, file, calibration)
+                yield Verify(settings.queries, level, method, brief, 0, file, calibration)
 
 
 def wilson(met):
@@ -486,7 +340,7 @@ def main():
     for level in SHIPPED & {level for level, _ in files}:
         for suffix in (".safetensors", ".json"):
             shutil.copy(Path(files[level, 0]).with_suffix(suffix), zoo / f"improvement-{level}{suffix}")
-    errors = study.rows([Calibrate(settings, level) for level, *_ in settings.levels], "calibration")
+    errors = study.rows([Calibrate(settings.calibrated, level) for level, *_ in settings.levels], "calibration")
     rows = study.rows(jobs_of(settings, files, str(study.folder / "calibration")))
     table, verified = judged(rows, settings), checked(rows, settings)
     paid = {level: pays(table, trained, level) for level, *_ in settings.levels}

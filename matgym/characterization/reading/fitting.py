@@ -7,7 +7,7 @@ validation samples are as large as predicted (Laves et al., MIDL 2020).
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Unpack
 
@@ -21,8 +21,7 @@ from matgym.characterization.reading.tasks import Characterizer, Quantity, Readi
 from matgym.characterization.recognition.fitting import RecognitionFit
 from matgym.characterization.recognition.networks import make_network, settings_of
 from matgym.characterization.recognition.tasks import Samples
-from matgym.characterization.recognition.training import fit_weights
-from matgym.learning.config import check_counts
+from matgym.characterization.recognition.training import TrainingConfig, fit_weights
 from matgym.learning.trainer import Options
 from matgym.typing import FloatArray
 
@@ -31,28 +30,18 @@ LIKELY: Final = 1.6448536
 
 
 @dataclass(frozen=True)
-class ReadingConfig:
-    """The settings of a training for a task of reading.
+class ReadingConfig(TrainingConfig):
+    """The settings of a training for a task of reading; see `TrainingConfig` for the others.
 
     Attributes:
-        task: name of the task.
-        samples: number of training samples.
-        validation: number of samples by which the best epoch and the uncertainties are chosen.
-        test: number of samples of each test, under the conditions of training and under unseen ones.
-        seed: random seed of the samples.
         fit: settings of the fit.
     """
 
-    task: str
-    samples: int = 20_000
-    validation: int = 2_000
-    test: int = 2_000
-    seed: int = 0
     fit: RecognitionFit = field(default_factory=RecognitionFit)
 
     def __post_init__(self) -> None:
         reading_of(self.task)
-        check_counts(self, "samples", "validation", "test")
+        super().__post_init__()
 
 
 def fit_reader(
@@ -158,12 +147,7 @@ def train_reader(
         return save_reader(
             reader,
             output,
-            task=task.name,
             network=config.fit.network,
             settings=settings_of(config.fit.network, config.fit.settings),
-            data=task.facts() | {name: value for name, value in asdict(config).items() if name != "fit"},
-            fit=asdict(config.fit),
-            command=command,
-            seconds=time.monotonic() - start,
-            metrics=metrics,
+            **config.facts(task, command, start, metrics),
         )

@@ -3,8 +3,9 @@
 from typing import Annotated, Final, Literal, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from matgym.characterization.steps import Steps
 from matgym.errors import RefusalError
 from matgym.typing import Float32Array, FloatArray
 
@@ -12,11 +13,7 @@ CONTRAST: Final = 4.0
 """Factor on the deviation of an image from its mean; a choice of ours."""
 
 
-class _Inputs(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FilmInputs(_Inputs):
+class FilmInputs(Steps):
     """The steps for micrographs of films: the middle of the image, relative to its mean.
 
     The contrast is not normalised, because it falls with the density of defects.
@@ -65,7 +62,7 @@ class FilmInputs(_Inputs):
         return np.asarray(CONTRAST * (images / means - 1.0), dtype=np.float32)[:, None]
 
 
-class CurveInputs(_Inputs):
+class CurveInputs(Steps):
     """The steps for the two curves of a forest: a Raman spectrum, then the logarithm of X-ray counts.
 
     Attributes:

@@ -16,7 +16,7 @@ from matgym.characterization.recognition.networks import build_network
 from matgym.errors import ConfigurationError, WeightsError
 from matgym.frozen import ValueObject
 from matgym.learning.devices import device_of
-from matgym.learning.store import Card, Store, filled, part
+from matgym.learning.store import Card, Store, filled, module_tensors, part
 from matgym.typing import Float32Array, FloatArray
 
 BATCH: Final = 256
@@ -104,7 +104,7 @@ def save_reader(reader: Reader, path: Path | str, **facts: object) -> ReadingCar
     Raises:
         WeightsError: if `path` does not end in .safetensors.
     """
-    tensors = {f"network.{name}": value for name, value in reader.network.state_dict().items()}
+    tensors = module_tensors("network", reader.network)
     quantities = [(each.name, each.low, each.high, each.logarithmic) for each in reader.quantities]
     own = {"quantities": quantities, "inputs": reader.inputs, "factors": reader.factors.tolist()}
     return STORE.save(path, tensors, own | facts)

@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -31,15 +31,18 @@ from matgym.characterization.recognition.metallicity import species_errors
 from matgym.characterization.recognition.networks import Classifier, make_network, settings_of
 from matgym.characterization.recognition.registry import task_of
 from matgym.characterization.recognition.tasks import RecognitionTask, Samples
-from matgym.characterization.recognition.training import FitSettings, OnChunk, Pools, fit_weights
+from matgym.characterization.recognition.training import (
+    FitSettings,
+    OnChunk,
+    Pools,
+    TrainingConfig,
+    feature_rows,
+    fit_weights,
+)
 from matgym.errors import ConfigurationError
-from matgym.learning.config import check_counts
 from matgym.learning.metrics import distance_model
 from matgym.learning.trainer import Options
 from matgym.typing import IntArray
-
-FEATURE_ROWS: Final = 5000
-"""Training samples by which distances are measured; a choice of ours."""
 
 
 @dataclass(frozen=True)
@@ -60,30 +63,23 @@ class RecognitionFit(FitSettings):
 
 
 @dataclass(frozen=True)
-class RecognitionConfig:
-    """The settings of a training for a task.
+class RecognitionConfig(TrainingConfig):
+    """The settings of a training for a task; see `TrainingConfig` for the others.
 
     Attributes:
-        task: name of the task.
-        samples: number of training samples.
-        validation: number of samples by which the best epoch, the temperature and the threshold are chosen.
-        test: number of samples of each test, under the conditions of training and under unseen ones.
         accuracy: accuracy that answers are to have under the conditions of training; it sets the threshold.
-        seed: random seed of the samples.
         fit: settings of the fit.
     """
 
-    task: str
     samples: int = 40_000
     validation: int = 4_000
     test: int = 4_000
     accuracy: float = 0.95
-    seed: int = 0
     fit: RecognitionFit = field(default_factory=RecognitionFit)
 
     def __post_init__(self) -> None:
         task_of(self.task)
-        check_counts(self, "samples", "validation", "test")
+        super().__post_init__()
         if not 0.0 < self.accuracy < 1.0:
             raise ConfigurationError(f"accuracy={self.accuracy} must be between 0 and 1")
 
@@ -121,7 +117,7 @@ def calibrated(
     temperature = fit_temperature(logits, validation.labels)
     probabilities = softmax(logits, temperature)
     threshold = 0.0 if task.mixed else refusal_threshold(probabilities, validation.labels, accuracy)
-    rows = np.linspace(0, len(learned) - 1, min(FEATURE_ROWS, len(learned))).astype(np.int64)
+    rows = feature_rows(learned)
     distances = distance_model(outputs(network, learned.inputs[rows])[1], features)
     return Recognizer(network, task.classes, task.pipeline, Calibration(temperature, threshold, distances))
 
@@ -186,14 +182,9 @@ def train_recognizer(
         return save_recognizer(
             recognizer,
             output,
-            task=task.name,
             network=config.fit.network,
             settings=settings_of(config.fit.network, config.fit.settings),
-            data=task.facts() | {name: value for name, value in asdict(config).items() if name != "fit"},
-            fit=asdict(config.fit),
-            command=command,
-            seconds=time.monotonic() - start,
-            metrics=metrics,
+            **config.facts(task, command, start, metrics),
         )
 
 

@@ -20,7 +20,7 @@ from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject
 from matgym.learning.devices import device_of
 from matgym.learning.metrics import distance
-from matgym.learning.store import Card, Store, filled, part
+from matgym.learning.store import Card, Store, filled, module_tensors, part
 from matgym.typing import BoolArray, FloatArray
 
 BATCH: Final = 256
@@ -170,7 +170,7 @@ def save_recognizer(recognizer: Recognizer, path: Path | str, **facts: object) -
         WeightsError: if `path` does not end in .safetensors.
     """
     calibration = recognizer.calibration
-    tensors = {f"network.{name}": value for name, value in recognizer.network.state_dict().items()}
+    tensors = module_tensors("network", recognizer.network)
     tensors |= distance_tensors(calibration.distances)
     return STORE.save(
         path,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Unpack
 
@@ -25,10 +25,16 @@ from matgym.characterization.recognition.locators import (
 from matgym.characterization.recognition.measures import expected_calibration_error
 from matgym.characterization.recognition.registry import PLACE_TASKS
 from matgym.characterization.recognition.tasks import Samples
-from matgym.characterization.recognition.training import FitSettings, OnChunk, Pools, fit_weights
+from matgym.characterization.recognition.training import (
+    FitSettings,
+    OnChunk,
+    Pools,
+    TrainingConfig,
+    feature_rows,
+    fit_weights,
+)
 from matgym.characterization.recognition.unet import STRIDE, UNet
 from matgym.errors import ConfigurationError
-from matgym.learning.config import check_counts
 from matgym.learning.metrics import distance_model
 from matgym.learning.sizes import bounded
 from matgym.learning.trainer import Options
@@ -36,9 +42,6 @@ from matgym.typing import BoolArray, FloatArray
 
 SPREAD: Final = 1.0
 """Standard deviation of a defect in the map that is learned, points of 0.09 nm; a choice of ours."""
-
-FEATURE_ROWS: Final = 5000
-"""Training samples by which distances are measured; a choice of ours."""
 
 SHALLOW: Final = 1e-2
 """Smallest slope of the logistic function: more certain peaks are never less probable. A choice of ours."""
@@ -56,29 +59,20 @@ class LocatorFit(FitSettings):
 
 
 @dataclass(frozen=True)
-class LocatorConfig:
-    """The settings of a training of a network that finds defects.
+class LocatorConfig(TrainingConfig):
+    """The settings of a training of a network that finds defects; see `TrainingConfig` for the others.
 
     Attributes:
-        task: name of the task.
-        samples: number of training samples.
-        validation: number of samples by which the best epoch, the calibration and the threshold are chosen.
-        test: number of samples of each test, under the conditions of training and under unseen ones.
-        seed: random seed of the samples.
         fit: settings of the fit.
     """
 
     task: str = "defects-hrtem"
-    samples: int = 20_000
-    validation: int = 2_000
-    test: int = 2_000
-    seed: int = 0
     fit: LocatorFit = field(default_factory=LocatorFit)
 
     def __post_init__(self) -> None:
         if self.task not in PLACE_TASKS:
             raise ConfigurationError(f"there is no task {self.task!r}; there are {', '.join(PLACE_TASKS)}")
-        check_counts(self, "samples", "validation", "test")
+        super().__post_init__()
 
 
 # ---- the map that is learned
@@ -175,7 +169,7 @@ def calibrated_locator(network: UNet, task: DefectsFromImages, learned: Samples,
     found = within(found, task)
     hits, true = correct(found, validation, task), within(Places.of_labels(validation.labels), task)
     slope, offset = logistic(found.scores, hits)
-    rows = np.linspace(0, len(learned) - 1, min(FEATURE_ROWS, len(learned))).astype(np.int64)
+    rows = feature_rows(learned)
     known = found_peaks(network, learned.inputs[rows], task.pipeline.pixels)[1]
     distances = distance_model(known[:, 0], features[:, 0])
     calibration = LocatorCalibration(slope, offset, 1.0, distances)
@@ -249,12 +243,7 @@ def train_locator(
         return save_locator(
             locator,
             output,
-            task=task.name,
             width=config.fit.width,
             tolerance_nm=TOLERANCE_NM,
-            data=task.facts() | {name: value for name, value in asdict(config).items() if name != "fit"},
-            fit=asdict(config.fit),
-            command=command,
-            seconds=time.monotonic() - start,
-            metrics=metrics,
+            **config.facts(task, command, start, metrics),
         )

@@ -19,7 +19,7 @@ from matgym.characterization.recognition.unet import DEEPEST, STRIDE, UNet
 from matgym.frozen import ValueObject
 from matgym.learning.devices import device_of
 from matgym.learning.metrics import distance
-from matgym.learning.store import Card, Store, filled, part
+from matgym.learning.store import Card, Store, filled, module_tensors, part
 from matgym.typing import FloatArray
 
 BATCH: Final = 64
@@ -209,7 +209,7 @@ def save_locator(locator: Locator, path: Path | str, **facts: object) -> Locator
         WeightsError: if `path` does not end in .safetensors.
     """
     calibration = locator.calibration
-    tensors = {f"network.{name}": value for name, value in locator.network.state_dict().items()}
+    tensors = module_tensors("network", locator.network)
     return LOCATORS.save(
         path,
         tensors | distance_tensors(calibration.distances),

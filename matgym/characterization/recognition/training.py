@@ -1,9 +1,10 @@
 """What the trainings of all tasks of recognition share: pools of samples, settings, and the fit of weights."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, Unpack
+from typing import Any, Final, TypeAlias, Unpack
 
 import numpy as np
 import torch
@@ -15,6 +16,10 @@ from matgym.execution import Job
 from matgym.learning.config import check_counts, check_not_negative, check_positive
 from matgym.learning.devices import device_of
 from matgym.learning.trainer import Options, Training, digest, one_cycle, train
+from matgym.typing import IntArray
+
+FEATURE_ROWS: Final = 5000
+"""Training samples by which distances are measured; a choice of ours."""
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
 """Inputs and labels."""
@@ -47,6 +52,53 @@ class FitSettings:
         check_counts(self, "epochs", "batch_size")
         check_positive(self, "learning_rate")
         check_not_negative(self, "weight_decay")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The settings of a training that do not depend on what its task asks.
+
+    Attributes:
+        task: name of the task.
+        samples: number of training samples.
+        validation: number of samples by which the best epoch and the calibration are chosen.
+        test: number of samples of each test, under the conditions of training and under unseen ones.
+        seed: random seed of the samples.
+    """
+
+    task: str
+    samples: int = 20_000
+    validation: int = 2_000
+    test: int = 2_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_counts(self, "samples", "validation", "test")
+
+    def facts(self, task: DrawnTask, command: str, began: float, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a card holds of a training.
+
+        Args:
+            task: the task.
+            command: command that repeats the training.
+            began: `time.monotonic` at its beginning.
+            metrics: metrics by the conditions of the test.
+        """
+        own = asdict(self)
+        fit = own.pop("fit")
+        return {
+            "task": task.name,
+            "data": task.facts() | own,
+            "fit": fit,
+            "command": command,
+            "seconds": time.monotonic() - began,
+            "metrics": metrics,
+        }
+
+
+def feature_rows(samples: Samples) -> IntArray:
+    """Return up to `FEATURE_ROWS` rows of training samples, evenly spread, by which distances are measured."""
+    return np.linspace(0, len(samples) - 1, min(FEATURE_ROWS, len(samples))).astype(np.int64)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from matgym.characterization.recognition.fitting import (
     fit_network,
     nearest_labels,
 )
-from matgym.characterization.recognition.learned import load_recognizer, outputs
+from matgym.characterization.recognition.learned import STORE, load_recognizer, outputs
 from matgym.characterization.recognition.measures import (
     expected_calibration_error,
     fit_temperature,
@@ -40,8 +40,8 @@ from matgym.characterization.recognition.measures import (
 from matgym.characterization.recognition.metallicity import species_errors
 from matgym.characterization.recognition.registry import TASKS, draw_pool, read_pool, task_of
 from matgym.characterization.recognition.tasks import Samples
-from matgym.errors import WeightsError
 from scripts.studies import common
+from scripts.studies.characterization.weights import trained_weights
 from scripts.studies.common import Study, StudyJob, print_markdown
 
 NETWORKS = ("lenet", "alexnet", "vgg", "resnet")
@@ -209,19 +209,6 @@ class Fold(StudyJob):
         return pa.table({"task": [self.task], "network": [self.network], "fold": [self.fold], "accuracy": [accuracy]})
 
 
-def trained_tasks(tasks):
-    """Return the SHA-256 of the weights of tasks that have some."""
-    from matgym.characterization.recognition.learned import STORE
-
-    found = {}
-    for name in tasks:
-        try:
-            found[name] = STORE.load_card(name).sha256
-        except WeightsError:
-            print(f"{name} has no trained network: run python -m scripts.studies.characterization.train {name}")
-    return found
-
-
 def main():
     study = Study.from_command_line("characterization", __doc__, Settings(), QUICK)
     settings = study.settings
@@ -231,7 +218,7 @@ def main():
         for number, count in enumerate(counts, start=1):
             folder = common.OUTPUT / "runs" / "characterization-pools"
             draw_pool(task, count, settings.seed + number, folder, workers=study.workers)
-    trained = trained_tasks(settings.tasks)
+    trained = trained_weights(STORE, settings.tasks)
     jobs = [
         Trained(settings, name, situation, digest[:8])
         for name, digest in trained.items()

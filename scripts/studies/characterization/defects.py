@@ -27,7 +27,7 @@ from matgym.characterization.recognition.locating import place_figures, within
 from matgym.characterization.recognition.locators import LOCATORS, load_locator
 from matgym.characterization.recognition.registry import PLACE_TASKS
 from matgym.characterization.recognition.residuals import residual_peaks
-from matgym.errors import WeightsError
+from scripts.studies.characterization.weights import trained_weights
 from scripts.studies.common import Study, StudyJob, print_markdown
 
 TASK = PLACE_TASKS["defects-hrtem"]
@@ -107,19 +107,10 @@ def searched(samples):
     return within(found, TASK), within(Places.of_labels(samples.labels), TASK)
 
 
-def trained_weights():
-    """Return the SHA-256 of the weights of the network; None without one."""
-    try:
-        return LOCATORS.load_card(TASK.name).sha256
-    except WeightsError:
-        print(f"{TASK.name} has no trained network: run python -m scripts.studies.characterization.train {TASK.name}")
-        return None
-
-
 def main():
     study = Study.from_command_line("defects", __doc__, Settings(), QUICK)
     settings = study.settings
-    weights = trained_weights()
+    weights = trained_weights(LOCATORS, [TASK.name]).get(TASK.name)
     jobs = [Baseline(settings, situation) for situation in SITUATIONS]
     rows = study.rows(jobs)
     if weights:

@@ -29,6 +29,7 @@ from matgym.envs.film_annealing import FilmAnnealing
 from matgym.processes.annealing.film import COLDEST_C, scaled_celsius
 from matgym.registration import SPECS
 from matgym.statistics import interquartile_mean
+from scripts.studies.characterization.weights import trained_weights
 from scripts.studies.common import Study, interval, print_markdown
 from scripts.studies.environments import Score
 from scripts.studies.environments import Settings as ScoreSettings
@@ -107,13 +108,8 @@ def jobs_of(settings, environment, level, seed, weights):
 
 def trained_readers():
     """Return the start of the SHA-256 of the shipped network of each environment that has one."""
-    found = {}
-    for environment, task in READERS.items():
-        if task in STORE.names():
-            found[environment] = STORE.load_card(task).sha256[:8]
-        else:
-            print(f"{task} has no trained network: run python -m scripts.studies.characterization.train {task}")
-    return found
+    found = trained_weights(STORE, READERS.values())
+    return {environment: found[task][:8] for environment, task in READERS.items() if task in found}
 
 
 def summary(rows):
