@@ -6,7 +6,6 @@ formulas, limits and accuracy.
 """
 
 from matgym.characterization.answers import Characterization, characterize
-from matgym.characterization.crystals import Crystal
 from matgym.characterization.defect_maps import DefectMap
 from matgym.characterization.diffraction import Detector, Exposure, atom_patterns, tube_patterns
 from matgym.characterization.electrons import ElectronBeam
@@ -26,6 +25,7 @@ from matgym.characterization.powder import Diffractometer, Powder, powder_patter
 from matgym.characterization.raman import Spectrometer, defect_distance_nm, raman_spectra
 from matgym.characterization.scanning import DarkField, stem
 from matgym.characterization.virtual import virtual_microscope
+from matgym.structures.crystals import Crystal
 
 __all__ = [
     "Camera",

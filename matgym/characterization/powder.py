@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from matgym.characterization.crystals import Crystal, xray_factors
+from matgym.characterization.xray import xray_factors
 from matgym.errors import ConfigurationError, require_within
 from matgym.frozen import ValueObject, returns_read_only
+from matgym.structures.crystals import Crystal
 from matgym.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:

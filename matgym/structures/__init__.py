@@ -1,6 +1,7 @@
-"""Nanotubes as value objects: lattice, decoration, symmetry, edits, and files."""
+"""Nanotubes and crystals as value objects: lattice, decoration, symmetry, edits, and files."""
 
 from matgym.structures.batch import LatticeGroup, TubeBatch, TubeDomain
+from matgym.structures.crystals import Crystal
 from matgym.structures.edits import STONE_WALES, DefectEdits, SubstitutionEdits, lattice_edits
 from matgym.structures.lattice import TubeLattice, tube_lattice
 from matgym.structures.nanotube import Nanotube
@@ -10,6 +11,7 @@ __all__ = [
     "CARBONS",
     "SPECIES_DATA",
     "STONE_WALES",
+    "Crystal",
     "DefectEdits",
     "LatticeGroup",
     "Nanotube",

@@ -5,7 +5,6 @@ import pytest
 from ase.build import bulk, graphene
 from scipy.special import voigt_profile
 
-from matgym.characterization.crystals import Crystal, xray_factors
 from matgym.characterization.noise import count_photons
 from matgym.characterization.powder import (
     FWHM,
@@ -18,7 +17,9 @@ from matgym.characterization.powder import (
     sticks,
     widths,
 )
+from matgym.characterization.xray import xray_factors
 from matgym.errors import ConfigurationError, StructureError
+from matgym.structures.crystals import Crystal
 
 prototypes = pytest.importorskip("pymatgen.analysis.prototypes")
 xrd = pytest.importorskip("pymatgen.analysis.diffraction.xrd")

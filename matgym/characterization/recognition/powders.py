@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from matgym.characterization.crystals import Crystal
 from matgym.characterization.noise import count_photons
 from matgym.characterization.powder import Diffractometer, Powder, powder_patterns
 from matgym.characterization.preprocessing import PatternPipeline
@@ -26,6 +25,7 @@ from matgym.characterization.recognition.tasks import (
     uniform,
 )
 from matgym.errors import MissingExtraError
+from matgym.structures.crystals import Crystal
 from matgym.typing import IntArray
 
 if TYPE_CHECKING:

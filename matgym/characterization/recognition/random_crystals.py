@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from matgym.characterization.crystals import Crystal
 from matgym.errors import MissingExtraError
+from matgym.structures.crystals import Crystal
 from matgym.typing import FloatArray, IntArray
 
 SYSTEMS: Final = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic")
