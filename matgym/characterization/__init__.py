@@ -12,9 +12,11 @@ from matgym.characterization.electrons import ElectronBeam
 from matgym.characterization.files import (
     Micrograph,
     Pattern,
+    Scattering,
     Spectrum,
     read_micrograph,
     read_pattern,
+    read_scattering,
     read_spectrum,
 )
 from matgym.characterization.imaging import Camera, Lens, hrtem
@@ -43,6 +45,7 @@ __all__ = [
     "Photometer",
     "Poses",
     "Powder",
+    "Scattering",
     "Spectrometer",
     "Spectrum",
     "absorption_spectra",
@@ -56,6 +59,7 @@ __all__ = [
     "raman_spectra",
     "read_micrograph",
     "read_pattern",
+    "read_scattering",
     "read_spectrum",
     "stem",
     "tube_patterns",

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, overload
 
 import numpy as np
 
@@ -11,18 +11,22 @@ from matgym.characterization.files import (
     Environment,
     Micrograph,
     Pattern,
+    Scattering,
+    ScatteringUnit,
     Spectrum,
     SpectrumUnit,
     read_micrograph,
     read_pattern,
+    read_scattering,
     read_spectrum,
 )
+from matgym.characterization.panels import save_panels
 from matgym.errors import ConfigurationError
-from matgym.files import atomic_path
 from matgym.frozen import ValueObject
 from matgym.typing import Float32Array, FloatArray
 
 if TYPE_CHECKING:
+    from matgym.characterization.reading.answers import Reading
     from matgym.characterization.recognition.learned import Answer
 
 OPTIONS: Final = {
@@ -30,9 +34,18 @@ OPTIONS: Final = {
     "crystal": ("wavelength_angstrom", "best"),
     "spectrum": ("unit", "laser_ev", "environment", "best"),
     "defects": ("pixel_nm",),
+    "film": ("pixel_nm", "site_nm"),
+    "forest": ("unit", "laser_ev", "scattering", "q_unit"),
 }
 """What can be asked, and the options that belong to it: the (n, m) of a tube, the crystal system of a powder, the
-species of a tube or of a mixture by a spectrum, or the defects of a tube."""
+species of a tube or of a mixture by a spectrum, the defects of a tube, the grain size and the defects of a film, or
+diameter, D/G and amorphous share of a forest of tubes."""
+
+OF_FILES: Final = ("pixel_nm", "pixel_per_nm", "wavelength_angstrom", "unit", "laser_ev", "environment", "q_unit")
+"""Options that say what a file does not state, and that a measurement in memory has itself."""
+
+Record: TypeAlias = Micrograph | Pattern | Spectrum | Scattering
+"""What instruments measured, in memory."""
 
 BEST: Final = 3
 """Number of classes in an answer, unless another one is asked for."""
@@ -103,25 +116,11 @@ class Characterization(ValueObject):
 
     def save_picture(self, path: Path) -> None:
         """Draw the measurement as the network sees it, and beside it the simulation of the answer."""
-        from matplotlib.figure import Figure
-
         panels = [("measured", self.prepared)]
         if self.simulated is not None:
             names = " + ".join(self.classes[:3]) + (" + …" if len(self.classes) > 3 else "")
             panels.append((f"simulated {names}", self.simulated))
-        rows = max(len(self.axes), 1)
-        figure = Figure(figsize=(3.2 * len(panels), 1.0 + 2.4 * rows), layout="constrained")
-        every = np.reshape(figure.subplots(rows, len(panels)), (rows, len(panels)))
-        for column, (title, values) in enumerate(panels):
-            every[0, column].set_title(title)
-            if not self.axes:
-                every[0, column].imshow(values[0], cmap="gray")
-                every[0, column].set_axis_off()
-            for row, (label, places) in enumerate(self.axes):
-                every[row, column].plot(places, values[row])
-                every[row, column].set_xlabel(label)
-        with atomic_path(path) as scratch:
-            figure.savefig(scratch)
+        save_panels(path, panels, self.axes)
 
 
 @overload
@@ -132,6 +131,30 @@ def characterize(
     pixel_nm: float | None = None,
     model: Path | str | None = None,
 ) -> DefectMap: ...
+
+
+@overload
+def characterize(
+    measured: Path | str | Micrograph,
+    what: Literal["film"],
+    *,
+    pixel_nm: float | None = None,
+    site_nm: float | None = None,
+    model: Path | str | None = None,
+) -> "Reading": ...
+
+
+@overload
+def characterize(
+    measured: Path | str | Spectrum,
+    what: Literal["forest"],
+    *,
+    unit: SpectrumUnit | None = None,
+    laser_ev: float | None = None,
+    scattering: Path | str | Scattering | None = None,
+    q_unit: ScatteringUnit | None = None,
+    model: Path | str | None = None,
+) -> "Reading": ...
 
 
 @overload
@@ -161,9 +184,12 @@ def characterize(
     unit: SpectrumUnit | None = None,
     laser_ev: float | None = None,
     environment: Environment | None = None,
+    site_nm: float | None = None,
+    scattering: Path | str | Scattering | None = None,
+    q_unit: ScatteringUnit | None = None,
     best: int | None = None,
     model: Path | str | None = None,
-) -> Characterization | DefectMap: ...
+) -> "Characterization | DefectMap | Reading": ...
 
 
 def characterize(
@@ -176,16 +202,20 @@ def characterize(
     unit: SpectrumUnit | None = None,
     laser_ev: float | None = None,
     environment: Environment | None = None,
+    site_nm: float | None = None,
+    scattering: Path | str | Scattering | None = None,
+    q_unit: ScatteringUnit | None = None,
     best: int | None = None,
     model: Path | str | None = None,
-) -> Characterization | DefectMap:
+) -> "Characterization | DefectMap | Reading":
     """Answer a question about a file of an instrument by a trained network.
 
     Args:
         measured: the file, or a measurement in memory; see `matgym.characterization.files`.
         what: "chirality" of a tube by an image or an electron diffraction pattern, "crystal" for the crystal system of
             a powder, "spectrum" for the species of a tube by a Raman spectrum, or of a mixture by an absorption
-            spectrum, or "defects" of a tube by an image.
+            spectrum, "defects" of a tube by an image, "film" for the grain size and the defects of a film by an image,
+            or "forest" for diameter, D/G and amorphous share of a forest by a Raman spectrum and `scattering`.
         pixel_nm: width of a pixel of an image, nm, for files without a scale.
         pixel_per_nm: width of a pixel of a diffraction pattern, 1/nm, for files without a scale.
         wavelength_angstrom: wavelength of a powder pattern, Å, for files that do not state it.
@@ -194,21 +224,25 @@ def characterize(
         laser_ev: energy of the laser of a Raman spectrum, eV.
         environment: environment of the tubes of a Raman spectrum, "air" or "dispersed" in water; leave it out if it is
             not known.
+        site_nm: the lattice constant of the film model, nm: the network reads 64 of them along each side.
+        scattering: small-angle X-ray scattering of a forest, a file or in memory.
+        q_unit: unit of the first column of the scattering curve, for files that do not state it: "1/nm" or "1/angstrom".
         best: number of classes in the answer, by default `BEST`; for a mixture, at least all of a share of `PRESENT`
-            and more. Defects have none.
+            and more. Defects and numbers have none.
         model: .safetensors file of the network instead of the shipped one.
 
     Returns:
-        A `DefectMap` for defects, and a `Characterization` for the other questions.
+        A `DefectMap` for defects, a `Reading` for a film or a forest, and a `Characterization` for the other questions.
 
     Raises:
         RefusalError: if the measurement cannot be brought to the scale or the grid of the network.
         FormatError: if the file cannot be read.
         WeightsError: if there is no trained network.
-        ConfigurationError: if the question is unknown, or an option does not belong to it.
+        ConfigurationError: if the question is unknown, an option does not belong to it, or one is missing.
     """
-    from matgym.characterization.recognition.learned import load_recognizer
+    from matgym.characterization.recognition.learned import STORE, load_recognizer
     from matgym.characterization.recognition.registry import task_of
+    from matgym.characterization.untrained import require_trained
 
     if what not in OPTIONS:
         raise ConfigurationError(f"what={what!r} is unknown: give {' or '.join(map(repr, OPTIONS))}")
@@ -219,17 +253,22 @@ def characterize(
         "unit": unit,
         "laser_ev": laser_ev,
         "environment": environment,
+        "site_nm": site_nm,
+        "scattering": scattering,
+        "q_unit": q_unit,
+        "best": best,
     }
-    in_memory = isinstance(measured, Micrograph | Pattern | Spectrum)
-    for name, value in (given | {"best": best}).items():
-        scaled = in_memory and name in given
+    in_memory = isinstance(measured, Record)
+    for name, value in given.items():
+        alone = isinstance(scattering, Scattering) if name == "q_unit" else in_memory
+        scaled = alone and name in OF_FILES
         if value is not None and (scaled or name not in OPTIONS[what]):
             place = "a measurement in memory" if scaled else f"what={what!r}"
             raise ConfigurationError(f"{name}={value} has no effect for {place}: leave it out")
     record: Micrograph | Pattern | Spectrum
-    if isinstance(measured, Micrograph | Pattern | Spectrum):
-        record = measured
-    elif what in {"chirality", "defects"}:
+    if isinstance(measured, Record):
+        record = measured  # type: ignore[assignment]  # pipelines check the kind
+    elif what in {"chirality", "defects", "film"}:
         record = read_micrograph(measured, pixel_nm=pixel_nm, pixel_per_nm=pixel_per_nm)
     elif what == "crystal":
         record = read_pattern(measured, wavelength_angstrom=wavelength_angstrom)
@@ -237,8 +276,19 @@ def characterize(
         record = read_spectrum(measured, unit=unit, laser_ev=laser_ev, environment=environment)
     if what == "defects":
         return find_defects(record, model)  # type: ignore[arg-type]  # the pipeline checks it
+    if what in {"film", "forest"}:
+        from matgym.characterization.reading.answers import read_film, read_forest  # imports torch
+
+        if what == "film":
+            return read_film(record, site_nm=site_nm, model=model)  # type: ignore[arg-type]  # as above
+        if scattering is None:
+            raise ConfigurationError("scattering is missing: give the small-angle X-ray scattering of the forest")
+        curve = scattering if isinstance(scattering, Record) else read_scattering(scattering, unit=q_unit)
+        return read_forest(record, curve, model=model)  # type: ignore[arg-type]  # as above
     best = BEST if best is None else best
     task = task_of(_task_name(what, record))
+    if model is None:
+        require_trained(STORE, task.name)
     recognizer = load_recognizer(model or task.name)
     pipeline = recognizer.pipeline
     answer = recognizer.recognize(record, len(recognizer.classes) if task.mixed else best)

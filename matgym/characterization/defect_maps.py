@@ -89,8 +89,11 @@ def find_defects(measured: Micrograph, model: Path | str | None = None) -> Defec
         RefusalError: if the image cannot be brought to the scale of the network.
         WeightsError: if there is no trained network.
     """
-    from matgym.characterization.recognition.locators import load_locator
+    from matgym.characterization.recognition.locators import LOCATORS, load_locator
     from matgym.characterization.recognition.registry import PLACE_TASKS
+    from matgym.characterization.untrained import require_trained
 
     task = PLACE_TASKS["defects-hrtem"]
+    if model is None:
+        require_trained(LOCATORS, task.name)
     return DefectMap(task.name, task.question, load_locator(model or task.name).locate(measured), measured)

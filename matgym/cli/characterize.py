@@ -11,7 +11,9 @@ from matgym.files import check_output
 
 def characterize(
     file: Annotated[Path, typer.Argument(help="Image, diffraction pattern, powder pattern or spectrum.")],
-    what: Annotated[str, typer.Option(help="Question: chirality, crystal, spectrum or defects.")] = "chirality",
+    what: Annotated[
+        str, typer.Option(help="Question: chirality, crystal, spectrum, defects, film or forest.")
+    ] = "chirality",
     pixel_nm: Annotated[float | None, typer.Option(help="Width of a pixel of an image, nm.")] = None,
     pixel_per_nm: Annotated[float | None, typer.Option(help="Width of a pixel of a diffraction pattern, 1/nm.")] = None,
     wavelength: Annotated[float | None, typer.Option(help="Wavelength of a powder pattern, Å.")] = None,
@@ -19,6 +21,11 @@ def characterize(
     laser_ev: Annotated[float | None, typer.Option(help="Energy of the laser of a Raman spectrum, eV.")] = None,
     environment: Annotated[
         str | None, typer.Option(help="Environment of the tubes of a Raman spectrum: air or dispersed.")
+    ] = None,
+    site_nm: Annotated[float | None, typer.Option(help="Lattice constant of the model of a film, nm.")] = None,
+    scattering: Annotated[Path | None, typer.Option(help="Small-angle X-ray scattering of a forest.")] = None,
+    q_unit: Annotated[
+        str | None, typer.Option(help="Unit of the first column of the scattering: 1/nm or 1/angstrom.")
     ] = None,
     best: Annotated[int | None, typer.Option(min=1, max=1000, help="Number of classes in the answer; 3.")] = None,
     model: Annotated[
@@ -30,11 +37,11 @@ def characterize(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Recognise tubes, defects or a crystal in a file of an instrument, with probabilities or a refusal."""
+    """Recognise tubes, defects, a crystal, a film or a forest in files, with probabilities, uncertainties or a refusal."""
     from matgym.characterization.answers import characterize as answer_of
 
     if output is not None:
-        check_output(output, force=force, inputs=[file])
+        check_output(output, force=force, inputs=[file, *([scattering] if scattering else [])])
     options: dict[str, Any] = {  # their values are checked there
         "pixel_nm": pixel_nm,
         "pixel_per_nm": pixel_per_nm,
@@ -42,6 +49,9 @@ def characterize(
         "unit": unit,
         "laser_ev": laser_ev,
         "environment": environment,
+        "site_nm": site_nm,
+        "scattering": scattering,
+        "q_unit": q_unit,
         "best": best,
     }
     found = answer_of(file, what, model=model, **options)

@@ -225,7 +225,7 @@ class Store(Generic[C]):
         if self.shipped is not None and not file.suffix and not is_file(file):
             file = self.shipped / f"{path}.safetensors"
         if file.suffix != ".safetensors" or not (is_file(file) or is_file(file.with_suffix(".json"))):
-            there = f", or one of {', '.join(self.names())}" if self.shipped else ""
+            there = f", or one of {', '.join(self.names())}" if self.names() else ""
             raise WeightsError(
                 f"there are no weights {str(path)!r} of {self.kind}: give a .safetensors file{there}; weights are read "
                 "with their card beside them"

@@ -1,17 +1,30 @@
-"""Files of instruments: micrographs and diffraction patterns of microscopes, powder patterns, and spectra."""
+"""Files of instruments: micrographs and diffraction patterns of microscopes, powder patterns,
+spectra, and scattering curves."""
 
-from matgym.characterization.files.curves import read_pattern, read_spectrum
+from matgym.characterization.files.curves import read_pattern, read_scattering, read_spectrum
 from matgym.characterization.files.images import read_micrograph
-from matgym.characterization.files.records import Environment, Micrograph, Pattern, Source, Spectrum, SpectrumUnit
+from matgym.characterization.files.records import (
+    Environment,
+    Micrograph,
+    Pattern,
+    Scattering,
+    ScatteringUnit,
+    Source,
+    Spectrum,
+    SpectrumUnit,
+)
 
 __all__ = [
     "Environment",
     "Micrograph",
     "Pattern",
+    "Scattering",
+    "ScatteringUnit",
     "Source",
     "Spectrum",
     "SpectrumUnit",
     "read_micrograph",
     "read_pattern",
+    "read_scattering",
     "read_spectrum",
 ]

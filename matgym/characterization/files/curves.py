@@ -1,14 +1,23 @@
-"""Read powder patterns and spectra: text with columns, and PANalytical's XRDML."""
+"""Read powder patterns, spectra and scattering curves: text with columns, and PANalytical's XRDML."""
 
 import re
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 from xml.etree import ElementTree as ET
 
 import numpy as np
 
-from matgym.characterization.files.records import MOST_POINTS, Environment, Pattern, Source, Spectrum, SpectrumUnit
+from matgym.characterization.files.records import (
+    MOST_POINTS,
+    Environment,
+    Pattern,
+    Scattering,
+    ScatteringUnit,
+    Source,
+    Spectrum,
+    SpectrumUnit,
+)
 from matgym.errors import ConfigurationError, FormatError, one_line, require_within
 from matgym.files import MAX_TEXT_BYTES, decoded, read_bytes
 from matgym.typing import FloatArray
@@ -19,13 +28,16 @@ SPECTRUM_TEXT: Final = (".txt", ".csv", ".dat")
 COMMENTS: Final = ("#", "!", ";", "'", "/", "*", "%", '"')
 """How lines of comments begin."""
 
-UNITS: Final[tuple[tuple[str, SpectrumUnit | None], ...]] = (
+UNITS: Final[tuple[tuple[str, str | None], ...]] = (
+    (r"1\s*/\s*nm\b|\bnm\s*\^?\s*[-−⁻]\s*[1¹]", "1/nm"),
+    (r"1\s*/\s*(?:å|ang|a\b)|(?:å|ang\w*)\s*\^?\s*[-−⁻]\s*[1¹]|\ba\s*\^\s*-\s*1", "1/angstrom"),
     (r"cm\s*\^?\s*[-−⁻]\s*[1¹]|1\s*/\s*cm|wave\s*number|raman shift", "1/cm"),
-    (r"\bnm\b|nanomet|wavelength", "nm"),
-    (r"\bev\b|electron\s*volt", "eV"),
-    (r"\b[tg]hz\b|\bpm\b|\bµm\b|\bum\b|\bå\b|\bkev\b|2\s*theta|2θ", None),
+    (r"(?<!\d)(?<!\d )\bnm\b|nanomet|wavelength(?![^\n]*\d)", "nm"),
+    (r"(?<!\d)(?<!\d )\bev\b|electron\s*volt", "eV"),
+    (r"(?<!\d)(?<!\d )(?:\b[tg]hz\b|\bpm\b|\bµm\b|\bum\b|\bå(?!\w)|\bkev\b)|2\s*theta|2θ", None),
 )
-"""Words of a header and the unit that they mean; None for units of no Raman or optical spectrum."""
+"""Words of a header and the unit that they mean; None for units of no curve that is read here. A unit after a number, as
+in "laser 532 nm", is that of the number."""
 
 
 def read_pattern(path: Path | str, *, wavelength_angstrom: float | None = None) -> Pattern:
@@ -49,7 +61,10 @@ def read_pattern(path: Path | str, *, wavelength_angstrom: float | None = None) 
     if suffix == ".xrdml":
         angles, counts, stated = _xrdml(path, text)
     else:
-        angles, counts, _ = _columns(path, text)
+        angles, counts, header = _columns(path, text)
+        named = _stated(header)
+        if named and named[1] in {"1/nm", "1/angstrom", "1/cm", "eV"}:
+            raise FormatError(f"{path} states {named[0]!r}: a powder pattern has angles 2θ in degrees")
         stated = None
     wavelength = stated if wavelength_angstrom is None else wavelength_angstrom
     if wavelength is None:
@@ -85,15 +100,57 @@ def read_spectrum(
         raise FormatError(f"{path} is no spectrum: give a file of {', '.join(SPECTRUM_TEXT)}")
     text, digest = _text(path)
     x, intensity, header = _columns(path, text)
-    named = [(said[0], of) for words, of in UNITS if (said := re.search(words, header, re.IGNORECASE))]
-    stated = named[0][1] if named else unit
-    if stated is None:
-        reason = f"states {named[0][0]!r}" if named else "states no unit of its first column"
-        raise FormatError(f"{path} {reason}: a spectrum has 1/cm, nm or eV" + ("" if named else "; give unit"))
-    if unit is not None and stated != unit:
-        raise FormatError(f"{path} states {named[0][0]!r}, and unit={unit!r} was given: give the unit of the file")
-    source = Source(str(path), digest, "header" if named else "argument")
-    return Spectrum(x, stated, intensity, source, laser_ev, environment)
+    stated = _unit_of(path, header, unit, "unit", "a spectrum", ("1/cm", "nm", "eV"))
+    source = Source(str(path), digest, "header" if _stated(header) else "argument")
+    return Spectrum(x, cast("SpectrumUnit", stated), intensity, source, laser_ev, environment)
+
+
+def read_scattering(path: Path | str, *, unit: ScatteringUnit | None = None) -> Scattering:
+    """Read a small-angle X-ray scattering curve.
+
+    Args:
+        path: .txt, .csv or .dat file of columns: scattering vector q, counted photons, and an error that is ignored.
+        unit: unit of q. Required if the header of the file does not state it.
+
+    Raises:
+        FormatError: if the file cannot be read, is damaged or empty, or states no unit or another one.
+        ConfigurationError: if `unit` is unknown.
+    """
+    path = Path(path)
+    if unit not in {None, "1/nm", "1/angstrom"}:
+        raise ConfigurationError(f"q_unit={unit!r} is unknown: give '1/nm' or '1/angstrom'")
+    if path.suffix.lower() not in SPECTRUM_TEXT:
+        raise FormatError(f"{path} is no scattering curve: give a file of {', '.join(SPECTRUM_TEXT)}")
+    text, digest = _text(path)
+    q, photons, header = _columns(path, text)
+    stated = _unit_of(path, header, unit, "q_unit", "a scattering curve", ("1/nm", "1/angstrom"))
+    source = Source(str(path), digest, "header" if _stated(header) else "argument")
+    return Scattering(10.0 * q if stated == "1/angstrom" else q, photons, source)
+
+
+def _stated(header: str) -> tuple[str, str | None] | None:
+    """Return the first words of a header that state a unit, and the unit: of the last line, or else of any."""
+    for part in (header.rpartition("\n")[2], header):
+        for words, unit in UNITS:
+            if said := re.search(words, part, re.IGNORECASE):
+                return said[0], unit
+    return None
+
+
+def _unit_of(path: Path, header: str, given: str | None, argument: str, what: str, known: tuple[str, ...]) -> str:
+    """Return the unit of the first column, by the header of a file or an argument.
+
+    Raises:
+        FormatError: if none of them states one of the known units, or they differ.
+    """
+    named, units = _stated(header), f"{', '.join(known[:-1])} or {known[-1]}"
+    if named is None and given is None:
+        raise FormatError(f"{path} states no unit of its first column: {what} has {units}; give {argument}")
+    if named is not None and named[1] not in known:
+        raise FormatError(f"{path} states {named[0]!r}: {what} has {units}")
+    if named is not None and given is not None and named[1] != given:
+        raise FormatError(f"{path} states {named[0]!r}, and {argument}={given!r} was given: give the unit of the file")
+    return str(named[1] if named else given)
 
 
 def _text(path: Path) -> tuple[str, str]:
@@ -108,15 +165,19 @@ def _text(path: Path) -> tuple[str, str]:
 
 
 def _columns(path: Path, text: str) -> tuple[FloatArray, FloatArray, str]:
-    """Return the first two columns of numbers, and the lines before them and of comments."""
+    """Return the first two columns of numbers, and the lines before them.
+
+    Rows in decreasing order, as many instruments write them, are reversed.
+    """
     header, rows, width = list[str](), list[list[float]](), 0
     for number, line in enumerate(text.splitlines(), start=1):
         stripped = line.strip()
         if not stripped or stripped.startswith(COMMENTS):
-            header.append(stripped)
+            header += [stripped] if stripped and not rows else []
             continue
-        # With semicolons between numbers, as Europe's spreadsheets write them, a comma is the point of a decimal.
-        plain = stripped.replace(",", ".").replace(";", " ") if ";" in stripped else stripped.replace(",", " ")
+        # With semicolons or tabs between numbers, as Europe's spreadsheets write them, a comma is the point of a decimal.
+        points = ";" in stripped or ("\t" in stripped and "." not in stripped)
+        plain = stripped.replace(",", "." if points else " ").replace(";", " ")
         try:
             row = [float(cell) for cell in plain.split()]
         except ValueError:
@@ -134,6 +195,8 @@ def _columns(path: Path, text: str) -> tuple[FloatArray, FloatArray, str]:
     if not rows:
         raise FormatError(f"{path} has no rows of numbers: give two columns")
     table = np.array(rows)
+    if (np.diff(table[:, 0]) < 0.0).all():
+        table = table[::-1]
     return table[:, 0], table[:, 1], "\n".join(header)
 
 

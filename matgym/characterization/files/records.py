@@ -1,4 +1,7 @@
-"""What instruments measured: an image with its scale, a powder pattern, or a spectrum, and the file it comes from."""
+"""What instruments measured: an image with its scale, or a curve, and the file it comes from.
+
+Curves are powder patterns, spectra, and small-angle scattering.
+"""
 
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -21,9 +24,17 @@ FEWEST_POINTS: Final = 16
 MOST_POINTS: Final = 1_000_000
 """Most points of a pattern or a spectrum."""
 
+SATURATED: Final = (0.05, 8)
+"""Share of the pixels of an image, and number of points of a curve, that may have the highest value if `HEAP` times
+fewer have the next one. More of them mean a saturated detector. These limits are ours: a maximum between two steps of a
+rounded curve has at most 2.4 times as many points as the next step."""
+
+HEAP: Final = 4
+
 Kind: TypeAlias = Literal["image", "diffraction"]
 SpectrumUnit: TypeAlias = Literal["1/cm", "nm", "eV"]
 Environment: TypeAlias = Literal["air", "dispersed"]
+ScatteringUnit: TypeAlias = Literal["1/nm", "1/angstrom"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,11 @@ class Micrograph(ValueObject, copies=True):
             raise FormatError(f"{where} has {count:,} pixels that are not finite: replace them by finite numbers")
         if self.pixels.min() == self.pixels.max():
             raise FormatError(f"{where} is empty: all its pixels are {self.pixels.flat[0]:g}")
+        if highest := _saturated(self.pixels, int(SATURATED[0] * self.pixels.size)):
+            raise FormatError(
+                f"{where} is saturated: {highest:,} pixels have the highest value {self.pixels.max():g}: give an image "
+                "within the range of the detector"
+            )
         require_within(1e-5, 1e4, pixel_size=self.pixel_size)
 
     @property
@@ -157,6 +173,33 @@ class Spectrum(ValueObject, copies=True):
             raise ConfigurationError(f"environment={self.environment!r} is unknown: give 'air' or 'dispersed'")
 
 
+@dataclass(frozen=True, eq=False)
+class Scattering(ValueObject, copies=True):
+    """A small-angle X-ray scattering curve.
+
+    Attributes:
+        q_per_nm: (X,) scattering vectors q = 4π sin(θ)/λ, 1/nm, increasing.
+        photons: (X,) counted photons, not negative.
+        source: where it comes from.
+
+    Raises:
+        FormatError: if shapes differ, or numbers are not finite, out of order or out of range.
+    """
+
+    q_per_nm: FloatArray
+    photons: FloatArray
+    source: Source = Source()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        where = self.source.path or "the scattering curve"
+        _check_curve(where, "scattering vectors (1/nm)", self.q_per_nm, self.photons)
+        if self.q_per_nm[0] <= 0.0:
+            raise FormatError(f"{where} begins at {self.q_per_nm[0]:g} 1/nm: give positive scattering vectors")
+        if self.photons.min() < 0.0:
+            raise FormatError(f"{where} has a negative intensity of {self.photons.min():g}: give counts")
+
+
 def _check_curve(where: str, what: str, x: FloatArray, y: FloatArray) -> None:
     if x.ndim != 1 or x.shape != y.shape:
         raise FormatError(f"{where} has {what} of shape {x.shape} and intensities of shape {y.shape}: give two columns")
@@ -168,7 +211,22 @@ def _check_curve(where: str, what: str, x: FloatArray, y: FloatArray) -> None:
         raise FormatError(f"{where} has ({x[row]}, {y[row]}) as point {row + 1}: all numbers must be finite")
     back = np.diff(x) <= 0.0
     if back.any():
+        if (np.diff(y) > 0.0).all():
+            raise FormatError(f"{where} has {what} in its second column, which increases: swap the columns")
         row = int(np.argmax(back))
         raise FormatError(f"{where} has {what} that do not increase, {x[row]:g} before {x[row + 1]:g}: sort the rows")
     if y.min() == y.max():
         raise FormatError(f"{where} is empty: all its intensities are {y[0]:g}")
+    if highest := _saturated(y, SATURATED[1]):
+        raise FormatError(
+            f"{where} is saturated: {highest:,} points have the highest intensity {y.max():g}: measure with fewer counts"
+        )
+
+
+def _saturated(values: FloatArray, most: int) -> int:
+    """Return the number of values that a detector cut off at its highest one, if they are more than some; else 0."""
+    highest = int((values == values.max()).sum())
+    if highest <= most:
+        return 0
+    below = values[values < values.max()]
+    return highest if highest > HEAP * int((below == below.max()).sum()) else 0

@@ -11,10 +11,10 @@ from matgym.characterization.reading.inputs import CONTRAST, FilmInputs
 from matgym.characterization.reading.tasks import Quantity, ReadingTask
 from matgym.characterization.recognition.tasks import Range, Samples, log_uniform
 from matgym.processes.annealing.film import evaporate
-from matgym.processes.annealing.microstructure import Labels, mean_radius
+from matgym.processes.annealing.microstructure import Labels, mean_radius, voronoi
 from matgym.processes.annealing.potts import sweep
 from matgym.processes.annealing.runs import random_films
-from matgym.typing import Float32Array
+from matgym.typing import Float32Array, FloatArray
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -126,6 +126,17 @@ class FilmMicrograph(ReadingTask):
         values = np.stack([mean_radius(labels), defects], axis=1)
         seen: Float32Array = self.pipeline.resampled(counted, pixel).astype(np.float32)
         return Samples(seen, values, microscope.dose)
+
+    def simulated(self, values: FloatArray) -> FloatArray:
+        """Return the micrograph of a film of Voronoi cells; always the same film for the same values."""
+        radius, defects = values
+        grains = max(1, round(SIDE**2 / (np.pi * radius**2)))
+        rng = np.random.default_rng(0)
+        specimen = Specimen.drawn(rng, grains, SIDE, SIDE)
+        middles = (self.training.spread, self.training.orientation, self.training.boundary, self.training.particle,
+                   self.training.dot, (0.0, 0.0), (0.0, 0.0))  # fmt: skip
+        microscope = Microscope(np.array([np.inf]), *(np.array([np.mean(each)]) for each in middles))
+        return film_micrographs(voronoi(SIDE, grains, 0, rng)[None], np.array([defects]), specimen, microscope)
 
     def baseline(self) -> GrainCounting:
         """Return line intercepts of thresholded boundaries, and the number of dark dots."""

@@ -19,9 +19,11 @@ from matgym.characterization.reading.learned import LOGARITHMS, STORE, Reader, R
 from matgym.characterization.reading.registry import reading_of
 from matgym.characterization.reading.tasks import Characterizer, Quantity, ReadingTask, Scale
 from matgym.characterization.recognition.fitting import RecognitionFit
+from matgym.characterization.recognition.learned import outputs
 from matgym.characterization.recognition.networks import make_network, settings_of
 from matgym.characterization.recognition.tasks import Samples
-from matgym.characterization.recognition.training import TrainingConfig, fit_weights
+from matgym.characterization.recognition.training import TrainingConfig, feature_rows, fit_weights
+from matgym.learning.metrics import distance_model
 from matgym.learning.trainer import Options
 from matgym.typing import FloatArray
 
@@ -47,24 +49,31 @@ class ReadingConfig(TrainingConfig):
 def fit_reader(
     task: ReadingTask, learned: Samples, validation: Samples, config: RecognitionFit, **options: Unpack[Options]
 ) -> Reader:
-    """Return a network with the weights of the epoch of the smallest loss on validation samples, and calibrated."""
+    """Return a network with the weights of the epoch of the smallest loss on validation samples, and calibrated.
+
+    It gives no answer if its features are farther from those of training than those of 99 % of the validation samples.
+    """
     torch.manual_seed(config.seed)
     net = make_network(config.network, config.settings, task.pipeline.shape, 2 * len(task.quantities))
-    reader = Reader(net, task.quantities, task.pipeline, np.ones(len(task.quantities)))
+    size = net.last.in_features
+    anywhere = {"centre": np.zeros(size), "whitening": np.zeros((size, size)), "threshold": np.ones(1)}
+    reader = Reader(net, task.quantities, task.pipeline, np.ones(len(task.quantities)), anywhere)
     truth = Scale(task.quantities).scaled(validation.labels)
 
     def measure() -> dict[str, float]:
-        means, deviations = reader.outputs(validation.inputs)
+        means, deviations, _ = reader.outputs(validation.inputs)
         losses = np.log(deviations) + 0.5 * ((truth - means) / deviations) ** 2
         return {"error": float(losses.mean()), "rms": float(np.sqrt(((truth - means) ** 2).mean()))}
 
+    seen, held_out = prepared(task, learned), prepared(task, validation)
     fit_weights(
-        net, prepared(task, learned), prepared(task, validation), config, loss=_likelihood, measure=measure,
+        net, seen, held_out, config, loss=_likelihood, measure=measure,
         augment=lambda inputs, labels, rng: (task.augmented(inputs, rng), labels), stage="reader", **options,
     )  # fmt: skip
-    means, deviations = reader.outputs(validation.inputs)
+    means, deviations, _ = reader.outputs(validation.inputs)
     factors = np.sqrt((((truth - means) / deviations) ** 2).mean(axis=0))
-    return Reader(net.eval(), task.quantities, task.pipeline, factors)
+    features = (outputs(net, inputs)[1] for inputs in (seen.inputs[feature_rows(seen)], held_out.inputs))
+    return Reader(net.eval(), task.quantities, task.pipeline, factors, distance_model(*features))
 
 
 def prepared(task: ReadingTask, samples: Samples) -> Samples:

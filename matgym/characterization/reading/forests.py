@@ -1,16 +1,29 @@
 """The task of a growing forest: diameter, D/G and amorphous share from its Raman spectrum and X-ray scattering."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 import numpy as np
 
-from matgym.characterization.forests import Q_PER_NM, SHIFTS_CM, Forest, Probes, measured_forests
+from matgym.characterization.curves import check_grid, rebinned
+from matgym.characterization.files import Scattering, Spectrum
+from matgym.characterization.forests import (
+    Q_PER_NM,
+    SHIFTS_CM,
+    Forest,
+    Probes,
+    forest_scattering,
+    forest_spectra,
+    measured_forests,
+)
 from matgym.characterization.reading.curve_fit import CurveFit
 from matgym.characterization.reading.inputs import CurveInputs
 from matgym.characterization.reading.tasks import Quantity, ReadingTask
 from matgym.characterization.recognition.tasks import Range, Samples, log_uniform
+from matgym.characterization.scaling import COARSE
+from matgym.errors import RefusalError
 from matgym.processes.growth.kinetics import GrowthKinetics
+from matgym.typing import FloatArray
 
 QUANTITIES: Final = (
     Quantity("diameter_nm", 3.0, 25.0, logarithmic=True),
@@ -18,6 +31,18 @@ QUANTITIES: Final = (
     Quantity("amorphous_share", 0.0, 1.0),
 )
 """What is read: median outer diameter of the walls, nm, D/G of the tubes, and share of amorphous carbon."""
+
+TALL_UM: Final = 100.0
+"""Length of the tubes of a simulated forest, µm: longer than what both instruments probe."""
+
+LASER_EV: Final = (2.28, 2.38)
+"""Energies of a laser of about 532 nm, eV: D/G depends on it."""
+
+FEWEST_PHOTONS: Final = 3.0
+"""Photons that the highest point of a scattering curve must have: fewer are no counts. A choice of ours."""
+
+COARSEST_RATIO: Final = 1.1
+"""Largest ratio of neighbouring scattering vectors; that of the network's grid is 1.07."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +128,61 @@ class ForestCurves(ReadingTask):
         values = np.stack([diameter, disorder, forest.amorphous_share], axis=1)
         return Samples(measured.astype(np.float32), values, probes.counts)
 
+    def simulated(self, values: FloatArray) -> FloatArray:
+        """Return the curves of a tall forest."""
+        diameter, disorder, share = (np.array([value]) for value in values)
+        walls = GrowthKinetics().walls(diameter)
+        amorphous = walls * share / np.maximum(1.0 - share, 1e-6)
+        middle = {name: np.array([np.mean(ends)]) for name, ends in asdict(self.training).items()}
+        forest = Forest(diameter, walls, np.array([TALL_UM]), disorder, amorphous, middle["temperature_k"])
+        probes = Probes(*(middle[name] for name in Probes._fields))
+        return np.concatenate([forest_spectra(forest, probes), forest_scattering(forest, probes)], axis=1)
+
     def baseline(self) -> CurveFit:
         """Return the fit of bands and cylinders."""
         return CurveFit(QUANTITIES)
+
+
+def curves_of(raman: Spectrum, scattering: Scattering) -> FloatArray:
+    """Return the (1, 181) curves of one forest on the grids of the task: means around each point.
+
+    Raises:
+        RefusalError: if they are no Raman spectrum at 532 nm and no counted scattering curve, or do not cover the grids
+            or are too coarse.
+    """
+    if not isinstance(raman, Spectrum) or raman.unit != "1/cm":
+        kind = f"spectrum over {raman.unit}" if isinstance(raman, Spectrum) else type(raman).__name__.lower()
+        raise RefusalError(f"a {kind} is no Raman spectrum of a forest: give Raman shifts in 1/cm")
+    if not isinstance(scattering, Scattering):
+        kind = type(scattering).__name__.lower()
+        raise RefusalError(f"a {kind} is no scattering curve: give scattering vectors q and photons")
+    if raman.laser_ev is None:
+        raise RefusalError("the energy of the laser is unknown, and D/G depends on it: give laser_ev")
+    if not LASER_EV[0] <= raman.laser_ev <= LASER_EV[1]:
+        low, high = LASER_EV
+        raise RefusalError(f"a laser of {raman.laser_ev:.4g} eV is unknown: the network knows {low:g} to {high:g} eV")
+    step = SHIFTS_CM[1] - SHIFTS_CM[0]
+    check_grid(raman.x, SHIFTS_CM[0], SHIFTS_CM[-1], COARSE * step, "1/cm")
+    if (middle := float(raman.intensity.mean())) <= 0.0:
+        raise RefusalError(
+            f"the mean intensity of the spectrum is {middle:.3g}: give it without subtracting a background"
+        )
+    q, least, most = scattering.q_per_nm, Q_PER_NM[0], Q_PER_NM[-1]
+    # A relative 1e-6 more, since files round the ends.
+    if q[0] > least * (1.0 + 1e-6) or q[-1] < most * (1.0 - 1e-6):
+        raise RefusalError(
+            f"the scattering curve covers {q[0]:.4g} to {q[-1]:.4g} 1/nm: the network needs {least:g} to {most:g} 1/nm"
+        )
+    inside = q[max(int(np.searchsorted(q, least, side="right")) - 1, 0) : int(np.searchsorted(q, most)) + 1]
+    if (ratio := float((inside[1:] / inside[:-1]).max())) > COARSEST_RATIO:
+        raise RefusalError(
+            f"neighbouring scattering vectors differ by a factor of {ratio:.3g}: the network needs {COARSEST_RATIO:g} "
+            "or less"
+        )
+    if (highest := float(scattering.photons.max())) < FEWEST_PHOTONS:
+        raise RefusalError(
+            f"the scattering curve has {highest:.3g} photons at most: give counts, not relative intensities"
+        )
+    spectrum = rebinned(raman.intensity[None], raman.x, SHIFTS_CM)
+    scattered = rebinned(scattering.photons[None], np.log(q), np.log(Q_PER_NM))
+    return np.concatenate([spectrum, scattered], axis=1)

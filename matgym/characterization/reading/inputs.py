@@ -5,12 +5,17 @@ from typing import Annotated, Final, Literal, TypeAlias
 import numpy as np
 from pydantic import Field
 
+from matgym.characterization.files import Micrograph
+from matgym.characterization.scaling import check_kind
 from matgym.characterization.steps import Steps
-from matgym.errors import RefusalError
+from matgym.errors import ConfigurationError, RefusalError
 from matgym.typing import Float32Array, FloatArray
 
 CONTRAST: Final = 4.0
 """Factor on the deviation of an image from its mean; a choice of ours."""
+
+ROUNDED: Final = 1e-3
+"""Relative distance outside of the limits of a lattice constant that is accepted, since messages round them."""
 
 
 class FilmInputs(Steps):
@@ -34,7 +39,9 @@ class FilmInputs(Steps):
         return 1, self.pixels, self.pixels
 
     def resampled(self, images: FloatArray, pixel: float) -> FloatArray:
-        """Return the middle of (B, H, W) images with pixels of another width, by linear interpolation.
+        """Return the middle of (B, H, W) images with pixels of another width, as means weighted by a triangle.
+
+        The triangle is as wide as two pixels of the network, so that all pixels of the image count.
 
         Raises:
             RefusalError: if pixels are too wide, or the field is too small.
@@ -48,6 +55,32 @@ class FilmInputs(Steps):
             )
         rows, columns = (_interpolation(size, self.pixels, self.pixel / pixel) for size in images.shape[1:])
         return np.asarray(rows @ images @ columns.T)
+
+    def of(self, measured: Micrograph, site_nm: float | None) -> FloatArray:
+        """Return the (1, pixels, pixels) middle of one image with pixels of the right width.
+
+        Args:
+            measured: the image.
+            site_nm: the lattice constant of the film model, nm.
+
+        Raises:
+            RefusalError: if it is no image of a specimen, or its scale does not fit.
+            ConfigurationError: if the lattice constant is missing, or does not fit the image.
+        """
+        check_kind(measured, "image")
+        rows, columns = measured.pixels.shape
+        if min(rows, columns) < self.pixels:
+            raise RefusalError(
+                f"an image of {rows} x {columns} pixels is too small: the network needs {self.pixels} rows and columns"
+            )
+        least = measured.pixel_size / self.pixel
+        most = least * min(rows, columns) / self.pixels
+        if site_nm is None or not (1.0 - ROUNDED) * least <= site_nm <= (1.0 + ROUNDED) * most:
+            raise ConfigurationError(
+                f"site_nm={site_nm} does not fit: give the lattice constant of the film model, {least:.4g} to "
+                f"{most:.4g} nm for this image"
+            )
+        return self.resampled(measured.pixels[None], measured.pixel_size / float(np.clip(site_nm, least, most)))
 
     def apply(self, measured: FloatArray | Float32Array) -> Float32Array:
         """Return (B, 1, pixels, pixels) inputs of (B, H, W) images with pixels of the right width.
@@ -63,7 +96,9 @@ class FilmInputs(Steps):
 
 
 class CurveInputs(Steps):
-    """The steps for the two curves of a forest: a Raman spectrum, then the logarithm of X-ray counts.
+    """The steps for the two curves of a forest: a Raman spectrum relative to its mean, then the logarithm of X-ray counts.
+
+    Spectrometers have no absolute scale, so that the height of the spectrum tells nothing.
 
     Attributes:
         kind: "curves".
@@ -88,7 +123,8 @@ class CurveInputs(Steps):
         """
         if measured.shape[1:] != self.shape[1:]:
             raise RefusalError(f"curves of {measured.shape[1]} points: the network needs {self.shape[1]}")
-        spectrum = np.arcsinh(2.0 * measured[:, : self.shifts])
+        spectrum = np.asarray(measured[:, : self.shifts], dtype=np.float64)
+        spectrum = np.arcsinh(spectrum / np.maximum(spectrum.mean(axis=1, keepdims=True), 1e-9))
         scattered = 0.3 * np.log1p(np.maximum(measured[:, self.shifts :], 0.0)) - 1.0
         return np.concatenate([spectrum, scattered], axis=1).astype(np.float32)[:, None]
 
@@ -98,7 +134,8 @@ ReadingInputs: TypeAlias = Annotated[FilmInputs | CurveInputs, Field(discriminat
 
 
 def _interpolation(size: int, pixels: int, step: float) -> FloatArray:
-    """Return (pixels, size) weights of linear interpolation at `pixels` points around the middle, `step` apart."""
+    """Return (pixels, size) weights of means at `pixels` points around the middle, `step` >= 1 apart."""
     places = (size - 1) / 2.0 + step * (np.arange(pixels) - (pixels - 1) / 2.0)
     places = np.clip(places, 0.0, size - 1.0)
-    return np.asarray(np.maximum(1.0 - np.abs(places[:, None] - np.arange(size)), 0.0))
+    weights = np.maximum(1.0 - np.abs(places[:, None] - np.arange(size)) / step, 0.0)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))

@@ -8,19 +8,17 @@ from typing import Any, Final
 import numpy as np
 import torch
 from pydantic import Field, model_validator
-from torch import nn
 
 from matgym.characterization.reading.inputs import ReadingInputs
 from matgym.characterization.reading.tasks import Characterizer, Quantity, Readings, Scale
-from matgym.characterization.recognition.networks import build_network
+from matgym.characterization.recognition.learned import distance_tensors, outputs, stored_distances
+from matgym.characterization.recognition.networks import Classifier, build_network
+from matgym.characterization.untrained import require_trained
 from matgym.errors import ConfigurationError, WeightsError
 from matgym.frozen import ValueObject
-from matgym.learning.devices import device_of
+from matgym.learning.metrics import distance
 from matgym.learning.store import Card, Store, filled, module_tensors, part
 from matgym.typing import Float32Array, FloatArray
-
-BATCH: Final = 256
-"""Inputs that are computed at once."""
 
 LOGARITHMS: Final = (-7.0, 2.0)
 """Range of the logarithm of a standard deviation on the scale of 0 to 1; a choice of ours."""
@@ -35,23 +33,25 @@ class Reader(ValueObject, Characterizer):
         quantities: the quantities.
         inputs: steps from a measurement to the input.
         factors: (Q,) factors on the standard deviations, fitted on validation samples.
+        distances: arrays of `matgym.learning.metrics.distance_model` of the features of training inputs.
     """
 
-    network: nn.Module
+    network: Classifier
     quantities: tuple[Quantity, ...]
     inputs: ReadingInputs
     factors: FloatArray
+    distances: dict[str, FloatArray]
 
-    def outputs(self, measured: FloatArray | Float32Array) -> tuple[FloatArray, FloatArray]:
-        """Return (B, Q) means and standard deviations of (B, …) measurements on the scale of the quantities."""
-        found, device = [], device_of(self.network)
-        inputs = self.inputs.apply(measured)
-        with torch.inference_mode():
-            for start in range(0, len(inputs), BATCH):
-                batch = torch.from_numpy(inputs[start : start + BATCH]).to(device)
-                found.append(self.network(batch).cpu().numpy().astype(np.float64))
-        means, logarithms = np.split(np.concatenate(found), 2, axis=1)
-        return means, self.factors * np.exp(np.clip(logarithms, *LOGARITHMS))
+    def outputs(self, measured: FloatArray | Float32Array) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return the outputs of the network for (B, …) measurements.
+
+        Returns:
+            (B, Q) means and standard deviations on the scale of the quantities, and the (B,) distances of the
+            measurements from those of training, of which 1 is the limit.
+        """
+        raw, features = outputs(self.network, self.inputs.apply(measured))
+        means, logarithms = np.split(raw, 2, axis=1)
+        return means, self.factors * np.exp(np.clip(logarithms, *LOGARITHMS)), distance(features, self.distances)
 
     def read(self, measured: FloatArray) -> Readings:
         """Return the readings of (B, …) measurements; see `Characterizer`.
@@ -59,7 +59,7 @@ class Reader(ValueObject, Characterizer):
         Raises:
             RefusalError: if they cannot be brought to the form of the network's input.
         """
-        return Scale(self.quantities).readings(*self.outputs(measured))
+        return Scale(self.quantities).readings(*self.outputs(measured)[:2])
 
 
 class ReadingCard(Card):
@@ -104,7 +104,7 @@ def save_reader(reader: Reader, path: Path | str, **facts: object) -> ReadingCar
     Raises:
         WeightsError: if `path` does not end in .safetensors.
     """
-    tensors = module_tensors("network", reader.network)
+    tensors = module_tensors("network", reader.network) | distance_tensors(reader.distances)
     quantities = [(each.name, each.low, each.high, each.logarithmic) for each in reader.quantities]
     own = {"quantities": quantities, "inputs": reader.inputs, "factors": reader.factors.tolist()}
     return STORE.save(path, tensors, own | facts)
@@ -125,11 +125,7 @@ def shipped_reader(task: str) -> Reader:
     Raises:
         WeightsError: if none was trained yet.
     """
-    if task not in STORE.names():
-        raise WeightsError(
-            f"{task} has no trained network yet: run python -m scripts.studies.characterization.train {task}, or give "
-            "characterizer=..."
-        )
+    require_trained(STORE, task, "characterizer")
     return load_reader(task)
 
 
@@ -137,7 +133,8 @@ def _built(card: ReadingCard, tensors: dict[str, torch.Tensor]) -> Reader:
     build = partial(build_network, card.network, card.settings, card.inputs.shape, 2 * len(card.quantities))
     network = filled(build, part(tensors, "network")).eval()
     quantities = tuple(Quantity(*each) for each in card.quantities)
-    return Reader(network, quantities, card.inputs, np.array(card.factors))
+    distances = stored_distances(tensors, network.last.in_features)
+    return Reader(network, quantities, card.inputs, np.array(card.factors), distances)
 
 
 def reader_of(given: Any, task: str, quantities: tuple[Quantity, ...]) -> Characterizer:

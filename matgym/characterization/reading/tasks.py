@@ -114,5 +114,9 @@ class ReadingTask(DrawnTask):
     pipeline: ClassVar[ReadingInputs]
 
     @abstractmethod
+    def simulated(self, values: FloatArray) -> FloatArray:
+        """Return a (1, …) measurement without noise of what has (Q,) values, in the middle of the conditions."""
+
+    @abstractmethod
     def baseline(self) -> Characterizer:
         """Return the estimator without learning."""
