@@ -1,10 +1,9 @@
 """What a file of an instrument shows: the answer of a trained network, beside a simulation of it."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, overload
-
-import numpy as np
 
 from matgym.characterization.defect_maps import DefectMap, find_defects
 from matgym.characterization.files import (
@@ -226,7 +225,8 @@ def characterize(
             not known.
         site_nm: the lattice constant of the film model, nm: the network reads 64 of them along each side.
         scattering: small-angle X-ray scattering of a forest, a file or in memory.
-        q_unit: unit of the first column of the scattering curve, for files that do not state it: "1/nm" or "1/angstrom".
+        q_unit: unit of the first column of the scattering curve, for files that do not state it: "1/nm" or
+            "1/angstrom".
         best: number of classes in the answer, by default `BEST`; for a mixture, at least all of a share of `PRESENT`
             and more. Defects and numbers have none.
         model: .safetensors file of the network instead of the shipped one.
@@ -240,13 +240,9 @@ def characterize(
         WeightsError: if there is no trained network.
         ConfigurationError: if the question is unknown, an option does not belong to it, or one is missing.
     """
-    from matgym.characterization.recognition.learned import STORE, load_recognizer
-    from matgym.characterization.recognition.registry import task_of
-    from matgym.characterization.untrained import require_trained
-
     if what not in OPTIONS:
         raise ConfigurationError(f"what={what!r} is unknown: give {' or '.join(map(repr, OPTIONS))}")
-    given = {
+    given: dict[str, Any] = {
         "pixel_nm": pixel_nm,
         "pixel_per_nm": pixel_per_nm,
         "wavelength_angstrom": wavelength_angstrom,
@@ -258,34 +254,42 @@ def characterize(
         "q_unit": q_unit,
         "best": best,
     }
-    in_memory = isinstance(measured, Record)
     for name, value in given.items():
-        alone = isinstance(scattering, Scattering) if name == "q_unit" else in_memory
-        scaled = alone and name in OF_FILES
-        if value is not None and (scaled or name not in OPTIONS[what]):
-            place = "a measurement in memory" if scaled else f"what={what!r}"
+        record_has_it = name in OF_FILES and isinstance(scattering if name == "q_unit" else measured, Record)
+        if value is not None and (record_has_it or name not in OPTIONS[what]):
+            place = "a measurement in memory" if record_has_it else f"what={what!r}"
             raise ConfigurationError(f"{name}={value} has no effect for {place}: leave it out")
-    record: Micrograph | Pattern | Spectrum
-    if isinstance(measured, Record):
-        record = measured  # type: ignore[assignment]  # pipelines check the kind
-    elif what in {"chirality", "defects", "film"}:
-        record = read_micrograph(measured, pixel_nm=pixel_nm, pixel_per_nm=pixel_per_nm)
-    elif what == "crystal":
-        record = read_pattern(measured, wavelength_angstrom=wavelength_angstrom)
-    else:
-        record = read_spectrum(measured, unit=unit, laser_ev=laser_ev, environment=environment)
+    record = measured if isinstance(measured, Record) else _read(measured, what, given)
     if what == "defects":
-        return find_defects(record, model)  # type: ignore[arg-type]  # the pipeline checks it
-    if what in {"film", "forest"}:
-        from matgym.characterization.reading.answers import read_film, read_forest  # imports torch
+        return find_defects(record, model)  # type: ignore[arg-type]  # pipelines check what it is, here and below
+    if what == "film":
+        from matgym.characterization.reading.answers import read_film  # imports torch
 
-        if what == "film":
-            return read_film(record, site_nm=site_nm, model=model)  # type: ignore[arg-type]  # as above
+        return read_film(record, site_nm=site_nm, model=model)  # type: ignore[arg-type]
+    if what == "forest":
+        from matgym.characterization.reading.answers import read_forest
+
         if scattering is None:
             raise ConfigurationError("scattering is missing: give the small-angle X-ray scattering of the forest")
         curve = scattering if isinstance(scattering, Record) else read_scattering(scattering, unit=q_unit)
-        return read_forest(record, curve, model=model)  # type: ignore[arg-type]  # as above
-    best = BEST if best is None else best
+        return read_forest(record, curve, model=model)  # type: ignore[arg-type]
+    return _recognised(what, record, BEST if best is None else best, model)
+
+
+def _read(path: Path | str, what: str, given: Mapping[str, Any]) -> Micrograph | Pattern | Spectrum:
+    """Read the file of a question with the options that say what it does not state."""
+    options = {name: given[name] for name in OPTIONS[what] if name in OF_FILES and name != "q_unit"}
+    if what in {"chirality", "defects", "film"}:
+        return read_micrograph(path, **options)
+    return read_pattern(path, **options) if what == "crystal" else read_spectrum(path, **options)
+
+
+def _recognised(what: str, record: Any, best: int, model: Path | str | None) -> Characterization:
+    """Answer a question whose answer is a class or a mixture of classes."""
+    from matgym.characterization.recognition.learned import STORE, load_recognizer
+    from matgym.characterization.recognition.registry import task_of
+    from matgym.characterization.untrained import require_trained
+
     task = task_of(_task_name(what, record))
     if model is None:
         require_trained(STORE, task.name)
@@ -296,13 +300,13 @@ def characterize(
     if task.mixed:
         kept = tuple(each for rank, each in enumerate(answer.best) if rank < best or each[1] >= PRESENT)
         answer = replace(answer, best=kept)
-    prepared = pipeline.of(record)[0]  # type: ignore[arg-type]  # `recognize` has checked it
+    prepared = pipeline.of(record)[0]
     return Characterization(
         task.name, task.question, answer, record, prepared, simulated, axes=pipeline.axes, mixed=task.mixed
     )
 
 
-def _task_name(what: str, record: Micrograph | Pattern | Spectrum) -> str:
+def _task_name(what: str, record: Record) -> str:
     """Return the name of the task that answers a question about a measurement."""
     if what == "crystal":
         return "crystal-system"

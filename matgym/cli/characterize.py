@@ -37,7 +37,7 @@ def characterize(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Recognise tubes, defects, a crystal, a film or a forest in files, with probabilities, uncertainties or a refusal."""
+    """Recognise tubes, defects, a crystal, a film or a forest in a file, with probabilities or a refusal."""
     from matgym.characterization.answers import characterize as answer_of
 
     if output is not None:

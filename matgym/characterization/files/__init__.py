@@ -1,5 +1,4 @@
-"""Files of instruments: micrographs and diffraction patterns of microscopes, powder patterns,
-spectra, and scattering curves."""
+"""Files of instruments: images and diffraction patterns of microscopes, powder patterns, spectra, scattering curves."""
 
 from matgym.characterization.files.curves import read_pattern, read_scattering, read_spectrum
 from matgym.characterization.files.images import read_micrograph

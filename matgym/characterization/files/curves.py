@@ -36,8 +36,10 @@ UNITS: Final[tuple[tuple[str, str | None], ...]] = (
     (r"(?<!\d)(?<!\d )\bev\b|electron\s*volt", "eV"),
     (r"(?<!\d)(?<!\d )(?:\b[tg]hz\b|\bpm\b|\bµm\b|\bum\b|\bå(?!\w)|\bkev\b)|2\s*theta|2θ", None),
 )
-"""Words of a header and the unit that they mean; None for units of no curve that is read here. A unit after a number, as
-in "laser 532 nm", is that of the number."""
+"""Words of a header and the unit that they mean; None for units of no curve that is read here.
+
+A unit after a number, as in "laser 532 nm", is that of the number.
+"""
 
 
 def read_pattern(path: Path | str, *, wavelength_angstrom: float | None = None) -> Pattern:
@@ -175,7 +177,7 @@ def _columns(path: Path, text: str) -> tuple[FloatArray, FloatArray, str]:
         if not stripped or stripped.startswith(COMMENTS):
             header += [stripped] if stripped and not rows else []
             continue
-        # With semicolons or tabs between numbers, as Europe's spreadsheets write them, a comma is the point of a decimal.
+        # Between semicolons or tabs, as Europe's spreadsheets write them, a comma is the point of a decimal.
         points = ";" in stripped or ("\t" in stripped and "." not in stripped)
         plain = stripped.replace(",", "." if points else " ").replace(";", " ")
         try:

@@ -219,7 +219,8 @@ def _check_curve(where: str, what: str, x: FloatArray, y: FloatArray) -> None:
         raise FormatError(f"{where} is empty: all its intensities are {y[0]:g}")
     if highest := _saturated(y, SATURATED[1]):
         raise FormatError(
-            f"{where} is saturated: {highest:,} points have the highest intensity {y.max():g}: measure with fewer counts"
+            f"{where} is saturated: {highest:,} points have the highest intensity {y.max():g}: give a curve within the "
+            "range of the detector"
         )
 
 

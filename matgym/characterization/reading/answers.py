@@ -21,8 +21,8 @@ from matgym.frozen import ValueObject
 from matgym.typing import Float32Array, FloatArray
 
 UNSURE: Final = 0.25
-"""Standard uncertainty, as a share of the range of a quantity, from which on nothing is known: an even distribution over
-the range has 0.29. A choice of ours."""
+"""Standard uncertainty, as a share of the range of a quantity, from which on nothing is known, a choice of ours: an
+even distribution over the range has 0.29."""
 
 AXES: Final = (("Raman shift, 1/cm", SHIFTS_CM), ("q, 1/nm", Q_PER_NM))
 """The axes of the curves of a forest."""

@@ -96,7 +96,7 @@ class FilmInputs(Steps):
 
 
 class CurveInputs(Steps):
-    """The steps for the two curves of a forest: a Raman spectrum relative to its mean, then the logarithm of X-ray counts.
+    """The steps for the curves of a forest: a Raman spectrum relative to its mean, and the logarithm of X-ray counts.
 
     Spectrometers have no absolute scale, so that the height of the spectrum tells nothing.
 

@@ -14,7 +14,7 @@ from matgym.characterization.reading.tasks import Characterizer, Quantity, Readi
 from matgym.characterization.recognition.learned import distance_tensors, outputs, stored_distances
 from matgym.characterization.recognition.networks import Classifier, build_network
 from matgym.characterization.untrained import require_trained
-from matgym.errors import ConfigurationError, WeightsError
+from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject
 from matgym.learning.metrics import distance
 from matgym.learning.store import Card, Store, filled, module_tensors, part
