@@ -38,6 +38,10 @@ from matgym.typing import Float32Array, FloatArray
 WITHIN_DEG: Final = 10.0
 """Largest distance of the exact equator from the direction of the intensity, degrees; a choice of ours."""
 
+SHORT: Final = 2.0
+"""Points of the grid by which a pattern may be too short: tables give the wavelength of one line with other digits, and
+angles are converted. The end is then continued. A choice of ours."""
+
 BACKGROUND_DEG: Final = 6.0
 """Width of the window in which the background of a powder pattern is its lowest smoothed value, degrees; ours."""
 
@@ -220,15 +224,18 @@ class PatternPipeline(Steps):
         angles = np.asarray(two_theta_deg, dtype=np.float64)
         sine = np.sin(np.radians(angles / 2.0)) * self.wavelength_angstrom / wavelength_angstrom
         angles = np.degrees(2.0 * np.arcsin(np.minimum(sine, 1.0)))
-        inside = (angles >= self.start_deg) & (angles <= self.stop_deg)
-        if angles[0] > self.start_deg or angles[-1] < self.stop_deg:
+        step = (self.stop_deg - self.start_deg) / (self.points - 1)
+        if angles[0] > self.start_deg + SHORT * step or angles[-1] < self.stop_deg - SHORT * step:
             raise RefusalError(
                 f"the pattern covers 2θ of {angles[0]:.4g} to {angles[-1]:.4g}° at {self.wavelength_angstrom:g} Å: the "
                 f"network needs {self.start_deg:g} to {self.stop_deg:g}°"
             )
-        step, own = (self.stop_deg - self.start_deg) / (self.points - 1), float(np.diff(angles[inside]).max())
-        if own > COARSE * step:
+        inside = (angles >= self.start_deg) & (angles <= self.stop_deg)
+        if (own := float(np.diff(angles[inside]).max())) > COARSE * step:
             raise RefusalError(f"the pattern has steps of {own:.3g}°: the network needs {COARSE * step:.3g}° or less")
+        before, after = int(angles[0] > self.start_deg), int(angles[-1] < self.stop_deg)
+        counts = np.pad(counts, ((0, 0), (before, after)), mode="edge")
+        angles = np.concatenate([[self.start_deg] * before, angles, [self.stop_deg] * after])
         values = rebinned(counts, angles, self.two_theta_deg)
         peaks = without_background(values, max(int(BACKGROUND_DEG / step), 3))
         highest = peaks.max(axis=1, keepdims=True)

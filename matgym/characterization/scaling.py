@@ -13,6 +13,9 @@ from matgym.typing import FloatArray
 COARSE: Final = 1.25
 """Largest width of a pixel, relative to that of the network, that is accepted; a choice of ours."""
 
+ROUNDED: Final = 1e-4
+"""Relative error of a scale in a file, which stores it with few digits; a choice of ours."""
+
 
 def _increasing(bounds: tuple[float, float]) -> tuple[float, float]:
     if not 0.0 <= bounds[0] < bounds[1] <= 10.0:
@@ -43,11 +46,11 @@ def check_scale(images: FloatArray, pixel: float, trained: float, field: float, 
     Raises:
         RefusalError: if pixels are too wide, or the images are too small.
     """
-    if pixel > COARSE * trained:
+    if pixel > (1.0 + ROUNDED) * COARSE * trained:
         raise RefusalError(
             f"a pixel of {pixel:.3g} {unit} is too wide: the network needs {COARSE * trained:.3g} {unit} or less"
         )
-    if (own := min(images.shape[1:]) * pixel) < field:
+    if (own := min(images.shape[1:]) * pixel) < (1.0 - ROUNDED) * field:
         raise RefusalError(f"a field of {own:.3g} {unit} is too small: the network needs {field:.3g} {unit}")
 
 

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from matgym.characterization.files import read_micrograph, read_pattern, read_spectrum
+from matgym.characterization.files import Spectrum, read_micrograph, read_pattern, read_scattering, read_spectrum
 from matgym.errors import ConfigurationError, FormatError, MissingExtraError
 
 PIXELS = np.random.default_rng(0).poisson(20.0, (24, 32)).astype(np.uint16)
@@ -84,6 +84,44 @@ def test_ser_is_read(tmp_path):
     assert sorted(read.pixels.ravel()) == sorted(PIXELS.ravel())
 
 
+def dm4_tags(name, content):
+    """Return one entry of a DM4 file, by the description of C. Boothroyd: a group of entries, or little-endian data."""
+    if isinstance(content, list):
+        kind, body = 20, struct.pack(">bbq", 1, 0, len(content)) + b"".join(content)
+    else:
+        info, values = content
+        kind, body = 21, b"%%%%" + struct.pack(f">q{len(info)}q", len(info), *info) + values
+    return struct.pack(">bH", kind, len(name)) + name.encode() + struct.pack(">q", len(body)) + body
+
+
+def dm4_file(path, pixels, size, unit):
+    """Write a DM4 file with one image of 16-bit counts: an array is [20, type, length], and 4, 5 and 6 are types."""
+    number = [dm4_tags("", ([5], struct.pack("<I", each))) for each in pixels.shape[::-1]]
+    text = ([20, 4, len(unit)], unit.encode("utf-16-le"))
+    axis = [dm4_tags("Origin", ([6], struct.pack("<f", 0.0))), dm4_tags("Scale", ([6], struct.pack("<f", size))),
+            dm4_tags("Units", text)]  # fmt: skip
+    image = [
+        dm4_tags("Calibrations", [dm4_tags("Dimension", [dm4_tags("", axis), dm4_tags("", axis)])]),
+        dm4_tags("Data", ([20, 4, pixels.size], pixels.astype("<u2").tobytes())),
+        dm4_tags("DataType", ([5], struct.pack("<I", 10))),
+        dm4_tags("Dimensions", number),
+        dm4_tags("PixelDepth", ([5], struct.pack("<I", 2))),
+    ]
+    root = [dm4_tags("ImageList", [dm4_tags("", [dm4_tags("ImageData", image)])])]
+    body = struct.pack(">bbq", 1, 0, len(root)) + b"".join(root)
+    path.write_bytes(struct.pack(">iqi", 4, len(body), 1) + body + bytes(8))
+
+
+@pytest.mark.parametrize(("unit", "kind"), [("nm", "image"), ("1/nm", "diffraction")])
+def test_dm4_is_read(tmp_path, unit, kind):
+    pytest.importorskip("ncempy")
+    dm4_file(tmp_path / "a.dm4", PIXELS, 0.05, unit)
+    read = read_micrograph(tmp_path / "a.dm4")
+    assert (read.kind, read.source.scale) == (kind, ".dm4")
+    assert read.pixel_size == pytest.approx(0.05)
+    assert np.array_equal(read.pixels, PIXELS)
+
+
 def test_a_png_has_the_size_of_its_argument(tmp_path):
     Image.fromarray(PIXELS.astype(np.uint8)).save(tmp_path / "a.png")
     assert read_micrograph(tmp_path / "a.png", pixel_nm=0.03).kind == "image"
@@ -134,6 +172,53 @@ def test_xrdml_is_read(tmp_path):
 def test_the_unit_of_a_spectrum_is_read(tmp_path, head, unit):
     (tmp_path / "a.txt").write_text("\n".join([head, *(f"{x} {y}" for x, y in zip(ANGLES, COUNTS, strict=True))]))
     assert read_spectrum(tmp_path / "a.txt").unit == unit
+
+
+def test_decreasing_rows_are_reversed(tmp_path):
+    (tmp_path / "a.txt").write_text("\n".join(["nm", *(f"{x} {y}" for x, y in zip(ANGLES[::-1], COUNTS, strict=True))]))
+    read = read_spectrum(tmp_path / "a.txt")
+    assert np.array_equal(read.x, ANGLES)
+    assert np.array_equal(read.intensity, COUNTS[::-1])
+
+
+def test_commas_of_decimals_between_tabs_are_read(tmp_path):
+    lines = [f"{x}\t{y}".replace(".", ",") for x, y in zip(ANGLES, COUNTS, strict=True)]
+    (tmp_path / "a.txt").write_text("\n".join(lines))
+    assert np.array_equal(read_pattern(tmp_path / "a.txt", wavelength_angstrom=1.54).two_theta_deg, ANGLES)
+
+
+@pytest.mark.parametrize(
+    ("head", "given", "unit"),
+    [
+        ("# laser 532 nm, 1.5 eV below the gap", "1/cm", "1/cm"),
+        ("# Excitation wavelength: 785 nm\nRaman shift / cm^-1", None, "1/cm"),
+        ("# calibrated in nm\nEnergy (eV)\tI", None, "eV"),
+        ("wavelength\tabsorbance", None, "nm"),
+    ],
+)
+def test_the_unit_of_a_number_in_a_comment_is_not_that_of_the_column(tmp_path, head, given, unit):
+    (tmp_path / "a.txt").write_text("\n".join([head, *(f"{x} {y}" for x, y in zip(ANGLES, COUNTS, strict=True))]))
+    assert read_spectrum(tmp_path / "a.txt", unit=given).unit == unit
+
+
+@pytest.mark.parametrize(
+    ("head", "factor"), [("q (1/nm)", 1.0), ("q / nm^-1", 1.0), ("q [1/Å]", 10.0), ("Q (A^-1) I", 10.0), ("Å⁻¹", 10.0)]
+)
+def test_the_unit_of_a_scattering_curve_is_read(tmp_path, head, factor):
+    (tmp_path / "a.csv").write_text("\n".join([head, *(f"{x},{y}" for x, y in zip(ANGLES, COUNTS, strict=True))]))
+    read = read_scattering(tmp_path / "a.csv")
+    assert read.q_per_nm == pytest.approx(factor * ANGLES)
+    assert np.array_equal(read.photons, COUNTS)
+
+
+def test_a_rounded_maximum_is_not_saturated():
+    """A detector cuts a curve off; rounding leaves at most 2.4 times as many points at the top as at the next step."""
+    x = np.linspace(-1.0, 1.0, 2001)
+    curve = np.round(1.0 - x**2, 3)
+    assert (curve == curve.max()).sum() > 40
+    assert Spectrum(x + 2.0, "eV", curve).intensity.max() == 1.0
+    with pytest.raises(FormatError, match=r"is saturated: [0-9,]+ points have the highest intensity 0.5"):
+        Spectrum(x + 2.0, "eV", np.minimum(1.0 - x**2, 0.5))
 
 
 # ---- bad files: the file, the call, and what the sentence says
@@ -203,8 +288,15 @@ PATTERNS = {
     "an image": ("a.png", lambda f: f.write_bytes(b"x"), "is no powder pattern: give a file of"),
     "no text": ("a.xy", lambda f: f.write_text(" \n"), "is empty: it has no text"),
     "words": ("a.xy", lambda f: f.write_text("two theta\ncounts"), "has no rows of numbers"),
-    "decreasing": ("a.xy", lambda f: rows(f, pairs(ANGLES[::-1])), "do not increase, 80 before 79.5: sort the rows"),
-    "NaN": ("a.xy", lambda f: rows(f, pairs(y=np.append(COUNTS[:-1], np.nan))), "all numbers must be finite"),
+    "unsorted": ("a.xy", lambda f: rows(f, pairs(np.roll(ANGLES, 3))), "do not increase, 80 before 10: sort the rows"),
+    "swapped": (
+        "a.xy",
+        lambda f: rows(f, pairs(COUNTS, ANGLES)),
+        "in its second column, which increases: swap the col",
+    ),
+    "saturated": ("a.xy", lambda f: rows(f, pairs(y=np.minimum(COUNTS, 45.0))), "have the highest intensity 45: give"),
+    "q": ("a.xy", lambda f: rows(f, pairs(), "q (1/nm)"), "states '1/nm': a powder pattern has angles 2θ in degrees"),
+    "NaN": ("a.xy", lambda f: rows(f, pairs(y=np.append(COUNTS[:-1], np.nan))), "give finite numbers"),
     "negative": ("a.xy", lambda f: rows(f, pairs(y=COUNTS - 60.0)), "has a negative intensity"),
     "four columns": ("a.xy", lambda f: rows(f, [(1, 2, 3, 4)] * 20), "has 4 numbers in line 2: give 2 or 3"),
     "cut line": ("a.xy", lambda f: rows(f, [*pairs(), (81.0,)]), "has 1 numbers in line 143: give 2, as before"),
@@ -225,7 +317,8 @@ SPECTRA = {
     "another unit": (lambda f: rows(f, pairs(), "x (nm)"), {"unit": "eV"}, "states 'nm', and unit='eV' was given"),
     "an unknown unit": (lambda f: rows(f, pairs()), {"unit": "THz"}, "is unknown: give '1/cm', 'nm' or 'eV'"),
     "zero energy": (lambda f: rows(f, pairs(ANGLES - 10.0)), {"unit": "eV"}, "begins at 0 eV: give positive"),
-    "decreasing": (lambda f: rows(f, pairs(ANGLES[::-1])), {"unit": "nm"}, "sort the rows"),
+    "unsorted": (lambda f: rows(f, pairs(np.roll(ANGLES, 3))), {"unit": "nm"}, "sort the rows"),
+    "q": (lambda f: rows(f, pairs(), "q (nm^-1)"), {}, "states 'nm.*-1': a spectrum has 1/cm, nm or eV"),
 }
 
 

@@ -66,7 +66,7 @@ def read_pattern(path: Path | str, *, wavelength_angstrom: float | None = None) 
         angles, counts, header = _columns(path, text)
         named = _stated(header)
         if named and named[1] in {"1/nm", "1/angstrom", "1/cm", "eV"}:
-            raise FormatError(f"{path} states {named[0]!r}: a powder pattern has angles 2θ in degrees")
+            raise FormatError(f"{path} states {named[0]!r}: a powder pattern has angles 2θ in degrees, so convert it")
         stated = None
     wavelength = stated if wavelength_angstrom is None else wavelength_angstrom
     if wavelength is None:
@@ -149,7 +149,7 @@ def _unit_of(path: Path, header: str, given: str | None, argument: str, what: st
     if named is None and given is None:
         raise FormatError(f"{path} states no unit of its first column: {what} has {units}; give {argument}")
     if named is not None and named[1] not in known:
-        raise FormatError(f"{path} states {named[0]!r}: {what} has {units}")
+        raise FormatError(f"{path} states {named[0]!r}: {what} has {units}, so convert it")
     if named is not None and given is not None and named[1] != given:
         raise FormatError(f"{path} states {named[0]!r}, and {argument}={given!r} was given: give the unit of the file")
     return str(named[1] if named else given)
@@ -159,7 +159,7 @@ def _text(path: Path) -> tuple[str, str]:
     """Return the text of a file and its SHA-256."""
     content = read_bytes(path, MAX_TEXT_BYTES)
     if not content.strip():
-        raise FormatError(f"{path} is empty: it has no text")
+        raise FormatError(f"{path} is empty: it has no text; copy it again")
     try:
         return decoded(content), sha256(content).hexdigest()
     except UnicodeError as error:
@@ -209,7 +209,7 @@ def _xrdml(path: Path, text: str) -> tuple[FloatArray, FloatArray, float | None]
     try:
         root = ET.fromstring(text)  # noqa: S314  # without a document type there are no entities
     except (ET.ParseError, ValueError) as error:
-        raise FormatError(f"{path} is damaged or no XRDML: {one_line(error)}") from None
+        raise FormatError(f"{path} is damaged or no XRDML: {one_line(error)}; copy it again") from None
     scans = root.findall(".//{*}scan")
     if len(scans) != 1:
         raise FormatError(f"{path} has {len(scans)} scans: give a file with one")
@@ -232,4 +232,4 @@ def _xrdml(path: Path, text: str) -> tuple[FloatArray, FloatArray, float | None]
         wavelength = root.findtext(".//{*}kAlpha1")
         return angles, counts, float(wavelength) if wavelength else None
     except ValueError as error:
-        raise FormatError(f"{path} has something else than numbers: {one_line(error)}") from None
+        raise FormatError(f"{path} has something else than numbers: {one_line(error)}; copy it again") from None

@@ -70,7 +70,7 @@ def read_micrograph(
         raise FormatError(f"{path} is no image that matgym reads: give a file of {', '.join(READERS)}")
     content = read_bytes(path, MAX_IMAGE_BYTES)
     if not content:
-        raise FormatError(f"{path} is empty: it has 0 bytes")
+        raise FormatError(f"{path} is empty: it has 0 bytes; copy it again")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -78,7 +78,9 @@ def read_micrograph(
     except (FormatError, MissingExtraError):
         raise
     except Exception as error:  # noqa: BLE001  # the libraries raise a dozen kinds for a damaged file
-        raise FormatError(f"{path} is damaged or no {path.suffix} file: {one_line(error)[:120]}") from None
+        raise FormatError(
+            f"{path} is damaged or no {path.suffix} file: {one_line(error)[:120]}; copy it again"
+        ) from None
     digest = sha256(content).hexdigest()
     if pixel_nm is not None or pixel_per_nm is not None:
         kind: Kind = "image" if pixel_per_nm is None else "diffraction"

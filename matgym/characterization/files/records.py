@@ -86,7 +86,7 @@ class Micrograph(ValueObject, copies=True):
             count = int((~np.isfinite(self.pixels)).sum())
             raise FormatError(f"{where} has {count:,} pixels that are not finite: replace them by finite numbers")
         if self.pixels.min() == self.pixels.max():
-            raise FormatError(f"{where} is empty: all its pixels are {self.pixels.flat[0]:g}")
+            raise FormatError(f"{where} is empty: all its pixels are {self.pixels.flat[0]:g}; give measured ones")
         if highest := _saturated(self.pixels, int(SATURATED[0] * self.pixels.size)):
             raise FormatError(
                 f"{where} is saturated: {highest:,} pixels have the highest value {self.pixels.max():g}: give an image "
@@ -208,7 +208,7 @@ def _check_curve(where: str, what: str, x: FloatArray, y: FloatArray) -> None:
     finite = np.isfinite(x) & np.isfinite(y)
     if not finite.all():
         row = int(np.argmin(finite))
-        raise FormatError(f"{where} has ({x[row]}, {y[row]}) as point {row + 1}: all numbers must be finite")
+        raise FormatError(f"{where} has ({x[row]}, {y[row]}) as point {row + 1}: give finite numbers")
     back = np.diff(x) <= 0.0
     if back.any():
         if (np.diff(y) > 0.0).all():
@@ -216,7 +216,7 @@ def _check_curve(where: str, what: str, x: FloatArray, y: FloatArray) -> None:
         row = int(np.argmax(back))
         raise FormatError(f"{where} has {what} that do not increase, {x[row]:g} before {x[row + 1]:g}: sort the rows")
     if y.min() == y.max():
-        raise FormatError(f"{where} is empty: all its intensities are {y[0]:g}")
+        raise FormatError(f"{where} is empty: all its intensities are {y[0]:g}; give measured ones")
     if highest := _saturated(y, SATURATED[1]):
         raise FormatError(
             f"{where} is saturated: {highest:,} points have the highest intensity {y.max():g}: give a curve within the "
