@@ -20,7 +20,7 @@ from matgym.characterization.files import (
     read_spectrum,
 )
 from matgym.characterization.panels import save_panels
-from matgym.errors import ConfigurationError
+from matgym.errors import ConfigurationError, require_counts
 from matgym.frozen import ValueObject
 from matgym.typing import Float32Array, FloatArray
 
@@ -113,7 +113,7 @@ class Characterization(ValueObject):
         lines = [f"No answer: {answer.refusal}." if answer.refusal else f"Answer: {' + '.join(self.classes)}"]
         return lines if answer.metallic is None else [*lines, f"  metallic: {answer.metallic:.1%}"]
 
-    def save_picture(self, path: Path) -> None:
+    def save_picture(self, path: Path | str) -> None:
         """Draw the measurement as the network sees it, and beside it the simulation of the answer."""
         panels = [("measured", self.prepared)]
         if self.simulated is not None:
@@ -240,7 +240,7 @@ def characterize(
         WeightsError: if there is no trained network.
         ConfigurationError: if the question is unknown, an option does not belong to it, or one is missing.
     """
-    if what not in OPTIONS:
+    if not isinstance(what, str) or what not in OPTIONS:
         raise ConfigurationError(f"what={what!r} is unknown: give {' or '.join(map(repr, OPTIONS))}")
     given: dict[str, Any] = {
         "pixel_nm": pixel_nm,
@@ -254,11 +254,7 @@ def characterize(
         "q_unit": q_unit,
         "best": best,
     }
-    for name, value in given.items():
-        record_has_it = name in OF_FILES and isinstance(scattering if name == "q_unit" else measured, Record)
-        if value is not None and (record_has_it or name not in OPTIONS[what]):
-            place = "a measurement in memory" if record_has_it else f"what={what!r}"
-            raise ConfigurationError(f"{name}={value} has no effect for {place}: leave it out")
+    _check(measured, what, given, model)
     record = measured if isinstance(measured, Record) else _read(measured, what, given)
     if what == "defects":
         return find_defects(record, model)  # type: ignore[arg-type]  # pipelines check what it is, here and below
@@ -274,6 +270,28 @@ def characterize(
         curve = scattering if isinstance(scattering, Record) else read_scattering(scattering, unit=q_unit)
         return read_forest(record, curve, model=model)  # type: ignore[arg-type]
     return _recognised(what, record, BEST if best is None else best, model)
+
+
+def _check(measured: Any, what: str, given: Mapping[str, Any], model: Any) -> None:
+    """Check that options belong to a question, and that files are files or records.
+
+    Raises:
+        ConfigurationError: if they do not, or are not.
+    """
+    for name, value in given.items():
+        record_has_it = name in OF_FILES and isinstance(given["scattering"] if name == "q_unit" else measured, Record)
+        if value is not None and (record_has_it or name not in OPTIONS[what]):
+            place = "a measurement in memory" if record_has_it else f"what={what!r}"
+            raise ConfigurationError(f"{name}={value} has no effect for {place}: leave it out")
+    if given["best"] is not None:
+        require_counts(best=given["best"])
+    for name, value in (("measured", measured), ("scattering", given["scattering"])):
+        if not isinstance(value, str | Path | Record) and (value is not None or name == "measured"):
+            raise ConfigurationError(
+                f"{name} is a {type(value).__name__}: give a file, or a record such as a Micrograph"
+            )
+    if not isinstance(model, str | Path | None):
+        raise ConfigurationError(f"model is a {type(model).__name__}: give a .safetensors file")
 
 
 def _read(path: Path | str, what: str, given: Mapping[str, Any]) -> Micrograph | Pattern | Spectrum:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from matgym.characterization.files import Micrograph
+from matgym.characterization.panels import picture_path
 from matgym.files import atomic_path
 from matgym.frozen import ValueObject
 
@@ -53,7 +54,7 @@ class DefectMap(ValueObject):
             "file": asdict(self.measured.source),
         }
 
-    def save_picture(self, path: Path) -> None:
+    def save_picture(self, path: Path | str) -> None:
         """Draw the image, and beside it the same with a circle around each defect."""
         from matplotlib.figure import Figure
 
@@ -74,7 +75,7 @@ class DefectMap(ValueObject):
             )  # fmt: skip
         if self.answer.defects:
             axes[1].legend(loc="upper right", fontsize="small")
-        with atomic_path(path) as scratch:
+        with atomic_path(picture_path(path)) as scratch:
             figure.savefig(scratch)
 
 

@@ -39,8 +39,10 @@ def characterize(
 ) -> None:
     """Recognise tubes, defects, a crystal, a film or a forest in a file, with probabilities or a refusal."""
     from matgym.characterization.answers import characterize as answer_of
+    from matgym.characterization.panels import picture_path
 
     if output is not None:
+        picture_path(output)
         check_output(output, force=force, inputs=[file, *([scattering] if scattering else [])])
     options: dict[str, Any] = {  # their values are checked there
         "pixel_nm": pixel_nm,
@@ -60,4 +62,7 @@ def characterize(
     lines = found.summary()
     if output is not None:
         lines.append(f"  picture: {output.resolve()}")
-    print_result(found.as_dict(), (found.question, found.rows()), lines=lines, json=json)
+    content = found.as_dict()
+    refusal = {"refusal": content["refusal"]}
+    csv_rows = [row | refusal for row in found.rows()] or ([refusal] if content["refusal"] else [])
+    print_result(content, (found.question, found.rows()), lines=lines, csv_rows=csv_rows, json=json)

@@ -78,6 +78,8 @@ def read_micrograph(
     except (FormatError, MissingExtraError):
         raise
     except Exception as error:  # noqa: BLE001  # the libraries raise a dozen kinds for a damaged file
+        if "imagecodecs" in str(error):  # tifffile names the library that some compressions need
+            raise FormatError(f"{path} is compressed: store it without compression, or install imagecodecs") from None
         raise FormatError(
             f"{path} is damaged or no {path.suffix} file: {one_line(error)[:120]}; copy it again"
         ) from None

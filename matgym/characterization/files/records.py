@@ -31,6 +31,9 @@ rounded curve has at most 2.4 times as many points as the next step."""
 
 HEAP: Final = 4
 
+LARGEST: Final = 1e30
+"""Largest intensity: sums of squares stay finite. A choice of ours."""
+
 Kind: TypeAlias = Literal["image", "diffraction"]
 SpectrumUnit: TypeAlias = Literal["1/cm", "nm", "eV"]
 Environment: TypeAlias = Literal["air", "dispersed"]
@@ -75,6 +78,9 @@ class Micrograph(ValueObject, copies=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         where = self.source.path or "the image"
+        if self.kind not in {"image", "diffraction"}:
+            raise ConfigurationError(f"kind={self.kind!r} is unknown: give 'image' or 'diffraction'")
+        _check_numbers(where, "pixels", self.pixels)
         if self.pixels.ndim != 2:
             raise FormatError(f"{where} has shape {self.pixels.shape}: give one image of rows and columns")
         if min(self.pixels.shape) < FEWEST_PIXELS or max(self.pixels.shape) > MOST_PIXELS:
@@ -85,6 +91,7 @@ class Micrograph(ValueObject, copies=True):
         if not np.isfinite(self.pixels).all():
             count = int((~np.isfinite(self.pixels)).sum())
             raise FormatError(f"{where} has {count:,} pixels that are not finite: replace them by finite numbers")
+        _check_size(where, self.pixels)
         if self.pixels.min() == self.pixels.max():
             raise FormatError(f"{where} is empty: all its pixels are {self.pixels.flat[0]:g}; give measured ones")
         if highest := _saturated(self.pixels, int(SATURATED[0] * self.pixels.size)):
@@ -161,6 +168,8 @@ class Spectrum(ValueObject, copies=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         where = self.source.path or "the spectrum"
+        if self.unit not in {"1/cm", "nm", "eV"}:
+            raise ConfigurationError(f"unit={self.unit!r} is unknown: give '1/cm', 'nm' or 'eV'")
         _check_curve(where, f"places ({self.unit})", self.x, self.intensity)
         if self.unit != "1/cm" and self.x[0] <= 0.0:
             raise FormatError(f"{where} begins at {self.x[0]:g} {self.unit}: give positive wavelengths or energies")
@@ -201,6 +210,8 @@ class Scattering(ValueObject, copies=True):
 
 
 def _check_curve(where: str, what: str, x: FloatArray, y: FloatArray) -> None:
+    _check_numbers(where, what, x)
+    _check_numbers(where, "intensities", y)
     if x.ndim != 1 or x.shape != y.shape:
         raise FormatError(f"{where} has {what} of shape {x.shape} and intensities of shape {y.shape}: give two columns")
     if not FEWEST_POINTS <= len(x) <= MOST_POINTS:
@@ -209,6 +220,7 @@ def _check_curve(where: str, what: str, x: FloatArray, y: FloatArray) -> None:
     if not finite.all():
         row = int(np.argmin(finite))
         raise FormatError(f"{where} has ({x[row]}, {y[row]}) as point {row + 1}: give finite numbers")
+    _check_size(where, y)
     back = np.diff(x) <= 0.0
     if back.any():
         if (np.diff(y) > 0.0).all():
@@ -222,6 +234,17 @@ def _check_curve(where: str, what: str, x: FloatArray, y: FloatArray) -> None:
             f"{where} is saturated: {highest:,} points have the highest intensity {y.max():g}: give a curve within the "
             "range of the detector"
         )
+
+
+def _check_numbers(where: str, what: str, values: object) -> None:
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
+        given = f"an array of {values.dtype}" if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
+        raise FormatError(f"{where} has {given} as {what}: give a NumPy array of real numbers")
+
+
+def _check_size(where: str, values: FloatArray) -> None:
+    if (largest := float(np.abs(values.astype(np.float64)).max())) > LARGEST:
+        raise FormatError(f"{where} has intensities of up to {largest:.3g}: scale them to {LARGEST:g} or less")
 
 
 def _saturated(values: FloatArray, most: int) -> int:

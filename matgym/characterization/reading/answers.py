@@ -95,7 +95,7 @@ class Reading(ValueObject):
             "files": [asdict(each.source) for each in self.measured],
         }
 
-    def save_picture(self, path: Path) -> None:
+    def save_picture(self, path: Path | str) -> None:
         """Draw the measurement as the network sees it, and beside it a simulation of the answer."""
         panels = [("measured", self.prepared)]
         if self.simulated is not None:

@@ -8,7 +8,7 @@ from pydantic import Field
 from matgym.characterization.files import Micrograph
 from matgym.characterization.scaling import check_kind
 from matgym.characterization.steps import Steps
-from matgym.errors import ConfigurationError, RefusalError
+from matgym.errors import ConfigurationError, RefusalError, is_number
 from matgym.typing import Float32Array, FloatArray
 
 CONTRAST: Final = 4.0
@@ -75,7 +75,7 @@ class FilmInputs(Steps):
             )
         least = measured.pixel_size / self.pixel
         most = least * min(rows, columns) / self.pixels
-        if site_nm is None or not (1.0 - ROUNDED) * least <= site_nm <= (1.0 + ROUNDED) * most:
+        if not is_number(site_nm) or not (1.0 - ROUNDED) * least <= site_nm <= (1.0 + ROUNDED) * most:
             raise ConfigurationError(
                 f"site_nm={site_nm} does not fit: give the lattice constant of the film model, {least:.4g} to "
                 f"{most:.4g} nm for this image"
