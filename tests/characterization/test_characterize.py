@@ -14,7 +14,10 @@ from matgym.characterization import (
     Detector,
     Exposure,
     Micrograph,
+    Pattern,
     Poses,
+    Scattering,
+    Spectrum,
     characterize,
     hrtem,
     tube_patterns,
@@ -127,6 +130,65 @@ def test_a_measurement_in_memory_has_its_own_scale(models):
     with pytest.raises(ConfigurationError, match="pixel_nm=1 has no effect for a measurement in memory"):
         characterize(Micrograph(pattern, 0.165, "diffraction"), pixel_nm=1, model=models / "sure.safetensors")
     assert characterize(Micrograph(pattern, 0.165, "diffraction"), model=models / "sure.safetensors").answer.best
+
+
+@pytest.mark.parametrize(
+    ("measured", "options", "message"),
+    [
+        (np.ones((64, 64)), {}, "measured is a ndarray: give a file, or a record such as a Micrograph"),
+        (None, {}, "measured is a NoneType: give a file, or a record"),
+        ("a.tif", {"model": 3}, "model is a int: give a .safetensors file"),
+        ("a.tif", {"best": 0}, "best=0 must be 1 or more"),
+        ("a.tif", {"best": "3"}, "best='3' must be a whole number"),
+        ("a.tif", {"what": ["film"]}, r"what=.* is unknown: give 'chirality'"),
+        ("a.csv", {"what": "forest", "scattering": 2}, "scattering is a int: give a file, or a record"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(measured, options, message):
+    with pytest.raises(ConfigurationError, match=message):
+        characterize(measured, **options)
+
+
+PIXELS = np.random.default_rng(0).random((20, 20))
+X, Y = np.linspace(10.0, 80.0, 200), np.random.default_rng(0).random(200)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: Micrograph(PIXELS.tolist(), 0.1), FormatError, "has a list as pixels: give a NumPy array of real"),
+        (lambda: Micrograph(1j * PIXELS, 0.1), FormatError, "has an array of complex128 as pixels"),
+        (lambda: Micrograph(1e200 * PIXELS, 0.1), FormatError, "intensities of up to .*e.* scale them to 1e.30"),
+        (lambda: Micrograph(PIXELS, 0.1, "photo"), ConfigurationError, "kind='photo' is unknown: give 'image' or"),
+        (lambda: Pattern(list(X), Y, 1.54), FormatError, "has a list as angles 2θ: give a NumPy array of real"),
+        (lambda: Pattern(X, 1e308 * Y, 1.54), FormatError, "intensities of up to .*: scale them to 1e.30 or less"),
+        (lambda: Spectrum(X, "cm", Y), ConfigurationError, "unit='cm' is unknown: give '1/cm', 'nm' or 'eV'"),
+        (lambda: Scattering(X - 10.0, Y), FormatError, "begins at 0 1/nm: give positive scattering vectors"),
+        (lambda: Scattering(X, -Y), FormatError, "has a negative intensity of -.*: give counts"),
+    ],
+)
+def test_records_in_memory_are_checked(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a", "a.jpg"])
+def test_a_picture_of_another_format_is_refused_before_the_work(files, models, tmp_path, name):
+    arguments = ["characterize", str(files / "(9,9).tif"), "--model", "none", "--output", str(tmp_path / name)]
+    with pytest.raises(FormatError, match=r"is no picture: name a file that ends in \.png, \.svg or \.pdf"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+    found = characterize(files / "(9,9).tif", model=models / "sure.safetensors")
+    with pytest.raises(FormatError, match="is no picture"):
+        found.save_picture(str(tmp_path / name))
+    found.save_picture(str(tmp_path / "a.svg"))
+    assert (tmp_path / "a.svg").read_text().startswith("<?xml")
+
+
+def test_csv_holds_the_refusal(files, models):
+    arguments = ["characterize", str(files / "(9,9).tif"), "--model", str(models / "unsure.safetensors"), "--csv"]
+    lines = CliRunner().invoke(app, arguments, catch_exceptions=False).stdout.splitlines()
+    assert lines[0] == "class,probability,refusal"
+    assert all("no class is probable enough" in line for line in lines[1:])
 
 
 # ---- designs through the virtual microscope

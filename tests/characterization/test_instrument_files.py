@@ -1,5 +1,6 @@
 """Files of instruments: what is read from files of the libraries' own writers, and thirty files that are refused."""
 
+import importlib.util
 import struct
 import zlib
 
@@ -357,6 +358,14 @@ def test_text_without_a_wavelength_is_refused(tmp_path):
 def test_bad_spectra_are_refused(tmp_path, write, options, message):
     write(tmp_path / "a.txt")
     refused(lambda: read_spectrum(tmp_path / "a.txt", **options), message)
+
+
+def test_a_compression_that_needs_a_library_is_named(tmp_path):
+    if importlib.util.find_spec("imagecodecs"):
+        pytest.skip("imagecodecs reads it")
+    Image.fromarray(PIXELS.astype("u1")).save(tmp_path / "a.tif", compression="tiff_lzw")
+    with pytest.raises(FormatError, match="is compressed: store it without compression, or install imagecodecs"):
+        read_micrograph(tmp_path / "a.tif", pixel_nm=0.1)
 
 
 @pytest.mark.parametrize(

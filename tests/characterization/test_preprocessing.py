@@ -168,3 +168,18 @@ def test_a_pipeline_is_stored_and_read(pipeline):
 def test_a_pipeline_out_of_range_is_not_read(changes):
     with pytest.raises(ValidationError):
         TypeAdapter(Pipeline).validate_python(DIFFRACTION.model_dump() | changes)
+
+
+def test_wavelengths_with_other_digits_and_scales_with_few_do_not_refuse_a_whole_range():
+    """10 to 80° at 1.5406 or 1.5418 Å end some hundredths of a degree early at 1.54056 Å."""
+    angles = np.linspace(10.0, 80.0, 1401)
+    counts = np.random.default_rng(0).poisson(100.0, 1401).astype(float)
+    for wavelength in (1.5406, 1.5418):
+        seen = PatternPipeline().of(Pattern(angles, counts, wavelength))
+        assert np.isfinite(seen).all()
+    with pytest.raises(RefusalError, match=r"covers 2θ of 10 to 79\.8"):
+        PatternPipeline().of(Pattern(angles[:-3], counts[:-3], 1.54056))
+    pixels = np.random.default_rng(0).random((96, 96))
+    assert DIFFRACTION.of(Micrograph(pixels, 0.99999 * 0.175, "diffraction")).shape == (1, 1, 48, 48)
+    with pytest.raises(RefusalError, match=r"1/nm is too small: the network needs 16\.8 1/nm"):
+        DIFFRACTION.of(Micrograph(pixels, 0.999 * 0.175, "diffraction"))

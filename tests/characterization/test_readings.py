@@ -346,7 +346,7 @@ def test_a_stored_network_reads_the_same(learned, tmp_path):
 
 def test_a_missing_network_is_named_with_the_command_that_trains_it(monkeypatch, tmp_path):
     monkeypatch.setattr("matgym.characterization.reading.learned.STORE", replace(STORE, shipped=tmp_path))
-    with pytest.raises(WeightsError, match="train film-micrograph, or give"):
+    with pytest.raises(WeightsError, match="train film-micrograph in the repository, or give"):
         shipped_reader("film-micrograph")
 
 

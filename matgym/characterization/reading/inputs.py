@@ -75,9 +75,13 @@ class FilmInputs(Steps):
             )
         least = measured.pixel_size / self.pixel
         most = least * min(rows, columns) / self.pixels
-        if not is_number(site_nm) or not (1.0 - ROUNDED) * least <= site_nm <= (1.0 + ROUNDED) * most:
+        if (
+            site_nm is None
+            or not is_number(site_nm)
+            or not (1.0 - ROUNDED) * least <= site_nm <= (1.0 + ROUNDED) * most
+        ):
             raise ConfigurationError(
-                f"site_nm={site_nm} does not fit: give the lattice constant of the film model, {least:.4g} to "
+                f"site_nm={site_nm!r} does not fit: give the lattice constant of the film model, {least:.4g} to "
                 f"{most:.4g} nm for this image"
             )
         return self.resampled(measured.pixels[None], measured.pixel_size / float(np.clip(site_nm, least, most)))
