@@ -1,6 +1,8 @@
 """Bad files of every question: each is refused by one sentence with the offending value and the fix."""
 
+import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from matgym.cli import app
 from matgym.errors import MatgymError
 from scripts.studies.characterization.refused import CASES, rows, stand_ins, trained
 
+ROOT = Path(__file__).parents[2]
 BAD = [case for case in CASES if not case.content]
 CONTENT = [case for case in CASES if case.content]
 
@@ -72,3 +75,15 @@ def test_the_command_prints_the_sentence(models, tmp_path):
     done = CliRunner().invoke(app, [*arguments, "--model", str(models[case.task])])
     assert isinstance(done.exception, MatgymError)  # `main` prints it as one sentence
     assert case.says in str(done.exception)
+
+
+def test_results_and_the_page_hold_the_sentences():
+    found = {(row["question"], row["wrong"], row["sentence"]) for row in rows(0)}
+    stored = json.loads((ROOT / "docs" / "results" / "refused.json").read_text(encoding="utf-8"))
+    assert {(row["question"], row["wrong"], row["sentence"]) for row in stored["rows"]} == found
+    assert stored["answered"] == []
+    page = (ROOT / "docs" / "characterization.md").read_text(encoding="utf-8")
+    table = page.partition("| question | what is wrong | sentence |\n|---|---|---|\n")[2].partition("\n\n")[0]
+    shown = {tuple(cell.strip() for cell in line.strip("|").split(" | ")) for line in table.splitlines()}
+    assert len(shown) == 8
+    assert shown <= found
