@@ -57,8 +57,8 @@ OBSERVED = {"matgym/NanotubeImprovement-v0": {"observation": "honeycomb"}}
 """Arguments of observation where they are not the default: tubes of any size need a policy on the honeycomb."""
 
 CHANGING = {"matgym/NanotubeImprovement-v0"}
-"""Environments whose episodes change a given design: no single design is an answer there. What look-up on the given tube
-and blind changes reach, `scripts.studies.amortised` measures."""
+"""Environments whose episodes change a given design: no single design is an answer there. What look-up on the given
+tube and blind changes reach, `scripts.studies.amortised` measures."""
 
 REWARDED = {"matgym/NanotubeDesign-v0": {"reward_type": "dense"}}
 """Further arguments of the training alone. Chosen on seed 100: 60,000 steps of dense rewards reached a return of 0.77
