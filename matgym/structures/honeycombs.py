@@ -14,7 +14,7 @@ from matgym.errors import StructureError
 from matgym.structures.lattice import TubeLattice, tube_lattice
 from matgym.structures.sheets import Sheet
 from matgym.structures.species import SPECIES_DATA, Species
-from matgym.typing import FloatArray, IntArray, SpeciesArray
+from matgym.typing import IntArray, SpeciesArray
 
 FLAT_ANGSTROM: Final = 0.4
 """Largest thickness of a sheet that is read as a honeycomb: that of tubes' walls is SITE_TOLERANCE_ANGSTROM, too."""
@@ -48,7 +48,7 @@ def decorated_lattice(sheet: Sheet, n: int, m: int, cells: int) -> tuple[TubeLat
         raise _no_honeycomb(f"it holds {chemical_symbols[min(unknown)]}")
     if sheet.thickness_angstrom > FLAT_ANGSTROM:
         raise _no_honeycomb(f"it is {sheet.thickness_angstrom:.2f} Å thick")
-    i, _, vectors = sheet.bonds
+    i, _, _ = sheet.bonds
     counts = np.bincount(i, minlength=len(sheet.numbers))
     if not set(counts.tolist()) <= {2, 3}:
         raise _no_honeycomb(f"one of its atoms has {counts[np.argmax(np.abs(2.5 - counts))]} bonds")

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 BOND_FACTOR: Final = 1.25
-"""Largest length of a bond relative to the sum of the covalent radii. Bonds of the sheets in `scripts/studies/sheets.py`
-are below 1.07; atoms of two layers are above 1.34 (tellurium). This limit is our choice."""
+"""Largest length of a bond relative to the sum of the covalent radii; a choice of ours. Bonds of the sheets in
+`scripts/studies/sheets.py` are below 1.07, and atoms of two layers of graphite are 2.2 radii apart."""
 
 _FOUND: Final = {0: "no crystal but a molecule", 1: "a chain", 3: "a crystal that bonds connect in three directions"}
 

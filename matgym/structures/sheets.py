@@ -1,14 +1,14 @@
 """Sheets of any material, and the tubes that they are rolled into.
 
-The chiral vector C = n a₁ + m a₂ becomes the circumference of the tube, so that its radius is |C|/2π. An atom at height
-h above the middle of the sheet is at radius |C|/2π + h. Seen from the outside, the turn from a₁ to a₂ is clockwise and
-the axis of the tube points up from C turned by 90° counter-clockwise, as in `matgym.structures.lattice`: an (n, m) tube of
-graphene has the handedness of `TubeLattice(n, m, …)`.
+The chiral vector C = n a₁ + m a₂ becomes the circumference of the tube, so that its radius is |C|/2π. An atom at
+height h above the middle of the sheet is at radius |C|/2π + h. Seen from the outside, the turn from a₁ to a₂ is
+clockwise, and C turned by 90° counter-clockwise is the axis. This is as in `matgym.structures.lattice`: an (n, m) tube
+of graphene has the handedness of `TubeLattice(n, m, …)`.
 
-The period of a tube is the shortest lattice vector T at a right angle to C. In hexagonal and square sheets there is one,
-not longer than √3 |C|. In other sheets there often is none. A lattice vector that is nearly at a right angle then becomes
-the period of a tube that is twisted by the difference, which is a shear strain of the sheet. It changes neither the
-radius nor the area of an atom, and bond lengths by up to half of its value.
+The period of a tube is the shortest lattice vector T at a right angle to C. In hexagonal and square sheets there is
+one, not longer than √3 |C|. In other sheets there often is none. A lattice vector that is nearly at a right angle then
+becomes the period of a tube that is twisted by the difference, which is a shear strain of the sheet. It changes neither
+the radius nor the area of an atom, and bond lengths by up to half of its value.
 """
 
 import math
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 MAX_TORSION: Final = 0.01
-"""Largest shear strain that makes a tube periodic; a choice of ours. It changes bond lengths by up to half a percent. The
-shortest period within it is about √(area of the cell / strain) long: 22 Å in graphene and 38 Å in phosphorene."""
+"""Largest shear strain that makes a tube periodic; a choice of ours. It changes bond lengths by up to half a percent.
+The shortest period within it is at most about √(area of the cell / strain): 38 Å in phosphorene."""
 
 VACUUM_ANGSTROM: Final = 10.0
 """Width of the empty space on every side of a tube."""
@@ -57,8 +57,8 @@ class Translation:
         p: coefficient of a₁.
         q: coefficient of a₂.
         length_angstrom: period of the tube, Å.
-        torsion: shear strain R dφ/dz of the twist that makes it the period, a fraction; 0, or rounding, if T is at a right
-            angle to C.
+        torsion: shear strain R dφ/dz of the twist that makes it the period, a fraction; that of rounding if T is at
+            a right angle to C.
     """
 
     p: int
@@ -161,6 +161,10 @@ class Sheet(ValueObject, copies=True):
         """Return the length |C| of the chiral vector n a₁ + m a₂, Å."""
         return float(np.linalg.norm(np.array([n, m]) @ self.cell))
 
+    def radius_angstrom(self, n: int, m: int) -> float:
+        """Return the radius |C|/2π of the middle of the (n, m) tube, Å."""
+        return self.circumference_angstrom(n, m) / (2.0 * math.pi)
+
     def translation(self, n: int, m: int, *, max_torsion: float = MAX_TORSION, cells: int = 1) -> Translation:
         """Return the period of the (n, m) tube.
 
@@ -180,8 +184,8 @@ class Sheet(ValueObject, copies=True):
         cells, max_torsion = whole("cells", cells), number("max_torsion", max_torsion)
         if not (n or m) or cells < 1 or not 0.0 <= max_torsion <= 1.0:
             raise StructureError(
-                f"n={n}, m={m}, cells={cells}, max_torsion={max_torsion:g}: give n and m that are not both 0, 1 cell or "
-                "more, and a torsion from 0 to 1"
+                f"n={n}, m={m}, cells={cells}, max_torsion={max_torsion:g}: give n and m that are not both 0, 1 cell "
+                "or more, and a torsion from 0 to 1"
             )
         # Lattice vectors modulo C are k times one step (p, q) up the tube, plus multiples of C / gcd(n, m) around it.
         folds = math.gcd(n, m)
@@ -211,8 +215,8 @@ class Sheet(ValueObject, copies=True):
             )
         return (
             f"no period of {tube} with {MOST_CRYSTAL_ATOMS:,} atoms or fewer is at a right angle to its chiral vector: "
-            f"the smallest misfit is a torsion of {np.abs(torsion).min():.2%}, and max_torsion is {max_torsion:.2%}; give "
-            "a larger one, or another (n, m)"
+            f"the smallest misfit is a torsion of {np.abs(torsion).min():.2%}, and max_torsion is {max_torsion:.2%}; "
+            "give a larger one, or another (n, m)"
         )
 
     def rolled(
@@ -238,7 +242,7 @@ class Sheet(ValueObject, copies=True):
             sheet follow each other.
 
         Raises:
-            StructureError: if the tube has no period within `max_torsion`, too many atoms, or is too thin for the sheet.
+            StructureError: if the tube has no period within `max_torsion`, too many atoms, or too small a radius.
         """
         period = self.translation(n, m, max_torsion=max_torsion, cells=cells)
         circumference = self.circumference_angstrom(n, m)
@@ -250,11 +254,11 @@ class Sheet(ValueObject, copies=True):
         length = cells * period.length_angstrom
         fraction = along / length
         angle = 2.0 * np.pi * around / circumference
-        radius = np.tile(circumference / (2.0 * np.pi) + self.heights_angstrom, len(corners))
+        radius = np.tile(self.radius_angstrom(n, m) + self.heights_angstrom, len(corners))
         if radius.min() <= 0.0:
             raise StructureError(
-                f"a ({n}, {m}) tube has a radius of {circumference / (2.0 * np.pi):.2f} Å, and atoms of this sheet reach "
-                f"{-self.heights_angstrom.min():.2f} Å inwards: give a larger (n, m)"
+                f"a ({n}, {m}) tube has a radius of {self.radius_angstrom(n, m):.2f} Å, and atoms of this sheet "
+                f"reach {-self.heights_angstrom.min():.2f} Å inwards: give a larger (n, m)"
             )
         vacuum = number("vacuum_angstrom", vacuum_angstrom)
         side = 2.0 * (float(radius.max()) + vacuum)
@@ -279,8 +283,8 @@ class Sheet(ValueObject, copies=True):
         _, _, vectors = find_neighbours(tube.fractional @ tube.cell, tube.cell, periodic, CLOSEST * shortest)
         if len(vectors):
             raise StructureError(
-                f"atoms of a ({n}, {m}) tube of this sheet are {np.linalg.norm(vectors, axis=1).min():.2f} Å apart, and "
-                f"{shortest:.2f} Å in the sheet: give a larger (n, m)"
+                f"atoms of a ({n}, {m}) tube of this sheet are {np.linalg.norm(vectors, axis=1).min():.2f} Å apart, "
+                f"and {shortest:.2f} Å in the sheet: give a larger (n, m)"
             )
 
 
