@@ -11,6 +11,7 @@ import numpy as np
 from matgym.errors import ConfigurationError, FormatError, RecognitionError, StructureError, require_positive
 from matgym.files import is_file
 from matgym.structures.atoms import check_numbers
+from matgym.structures.crystals import Crystal
 from matgym.structures.io.convert import recorded, relabelled, to_atoms
 from matgym.structures.io.files import Hints, load_atoms
 from matgym.structures.lattice import MAX_SITES
@@ -247,6 +248,24 @@ def read_sheet(path: str | os.PathLike[str], format: str | None = None) -> Sheet
         StructureError: if it holds no single layer.
     """
     return Sheet.of(read_atoms(Path(path), Reading(format)))
+
+
+def read_crystal(path: str | os.PathLike[str], format: str | None = None) -> Crystal:  # noqa: A002  # as ASE
+    """Return the crystal that a structure file holds; a tube or a layer in a whole cell counts as one.
+
+    Args:
+        path: the file, of any format that ASE reads.
+        format: its format, if its name does not tell it.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        FormatError: if the file cannot be read.
+        StructureError: if it has no whole cell.
+    """
+    atoms = read_atoms(Path(path), Reading(format))
+    if atoms.cell.rank == 3:
+        atoms.pbc = True
+    return Crystal.of(atoms)
 
 
 def tube_of(atoms: "Atoms", reading: Reading) -> ReadTube:
