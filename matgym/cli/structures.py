@@ -1,4 +1,4 @@
-"""`matgym structures`: roll sheets; and the options of commands that read structure files."""
+"""`matgym structures`: roll sheets, find similar structures; and the options of commands that read structure files."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -106,11 +106,6 @@ def _reading(
     return Reading(file_format or None, wall or None, period or None, axis, hints, rest_period or None)
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `roll` a subcommand: typer would otherwise merge a single command into its group."""
-
-
 @app.command()
 def roll(
     sheet: Annotated[Path, typer.Argument(help="Structure file of one layer, in any format that ASE reads.")],
@@ -150,6 +145,29 @@ def roll(
     vectors = {"a1": flat.cell[0].round(4).tolist(), "a2": flat.cell[1].round(4).tolist()}
     lines = [f"sheet: a1 = {vectors['a1']} Å, a2 = {vectors['a2']} Å, as seen from the {outside}", f"written: {output}"]
     print_result(row | vectors | {"file": str(output)}, (f"{sheet}, rolled", [row]), lines=lines, json=json)
+
+
+@app.command()
+def similar(
+    design: Annotated[Path, typer.Argument(help="Structure file of a crystal, a layer or a tube, with a whole cell.")],
+    others: Annotated[list[Path], typer.Argument(help="Structure files that are compared with it.")],
+    count: Annotated[int, typer.Option(min=1, max=MAX_INDEX, help="Number of files that are shown.")] = 5,
+    json: Json = False,
+) -> None:
+    """Show which structures are most similar to a design, by elements and by distances of atoms. 0 is the same."""
+    from matgym.data import Fingerprints, most_similar
+    from matgym.structures.io import read_crystal
+
+    table = Fingerprints.of(read_crystal(path) for path in others)
+    found = most_similar(Fingerprints.of([read_crystal(design)]), table, count)
+    rows = [
+        {"file": str(others[k]), "distance": distance, "composition": composition, "structure": structure}
+        for k, distance, composition, structure in zip(
+            *(values[0].tolist() for values in (found.indices, found.distances, found.compositions, found.structures)),
+            strict=True,
+        )
+    ]
+    print_result(rows, (f"Most similar to {design}", rows), json=json)
 
 
 def _chirality(text: str) -> tuple[int, int]:

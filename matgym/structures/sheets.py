@@ -13,12 +13,13 @@ the radius nor the area of an atom, and bond lengths by up to half of its value.
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
 from matgym.errors import StructureError
-from matgym.frozen import ValueObject
+from matgym.frozen import ValueObject, returns_read_only
 from matgym.structures.arguments import number, whole
 from matgym.structures.crystals import MOST_CRYSTAL_ATOMS, Crystal
 from matgym.structures.layers import bonds, find_layer
@@ -142,7 +143,8 @@ class Sheet(ValueObject, copies=True):
         """Smallest distance of two bonded atoms, Å."""
         return float(np.linalg.norm(self.bonds[2], axis=1).min())
 
-    @property
+    @cached_property
+    @returns_read_only
     def bonds(self) -> tuple[IntArray, IntArray, FloatArray]:
         """(P,) atoms i, (P,) atoms j, and (P, 3) vectors from i to j, Å, of bonds by covalent radii, in both ways."""
         cell = np.eye(3)

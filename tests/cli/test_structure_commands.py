@@ -1,4 +1,4 @@
-"""`matgym structures roll`, as people and programs call it."""
+"""`matgym structures roll` and `similar`, as people and programs call it."""
 
 import json
 
@@ -16,7 +16,11 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     graphene(vacuum=8.0).write("graphene.cif")
     mx2("MoS2", vacuum=8.0).write("mos2.vasp", format="vasp")
-    return lambda *words: CliRunner().invoke(app, ["structures", "roll", *words], catch_exceptions=False)
+    return lambda *words: command("roll", *words)
+
+
+def command(*words):
+    return CliRunner().invoke(app, ["structures", *words], catch_exceptions=False)
 
 
 def test_a_sheet_in_a_file_becomes_a_tube_in_a_file(run):
@@ -37,3 +41,12 @@ def test_what_cannot_be_rolled_is_one_sentence(run):
     ):
         with pytest.raises(error, match=message):
             run(*words)
+
+
+@pytest.mark.usefixtures("run")
+def test_the_most_similar_file_comes_first():
+    graphene("BN", a=2.504, vacuum=12.0).write("bn.extxyz")
+    rows = json.loads(command("similar", "bn.extxyz", "mos2.vasp", "graphene.cif", "bn.extxyz", "--json").stdout)
+    assert rows[0]["file"] == "bn.extxyz"
+    assert rows[0]["distance"] == pytest.approx(0.0, abs=1e-9)
+    assert [row["composition"] for row in rows[1:]] == [1.0, 1.0]

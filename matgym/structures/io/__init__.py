@@ -9,6 +9,7 @@ from matgym.structures.io.reading import (
     parse_design,
     parse_structure,
     read,
+    read_crystal,
     read_sheet,
     read_structure,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "parse_design",
     "parse_structure",
     "read",
+    "read_crystal",
     "read_sheet",
     "read_structure",
     "to_atoms",
