@@ -19,6 +19,7 @@ from matgym.cli import (
     generate,
     oracle,
     predict,
+    structures,
     surrogate,
     tune,
 )
@@ -32,7 +33,7 @@ for command in (
     commands.demo, commands.export, commands.experiments,
 ):  # fmt: skip
     app.command()(printing(command))
-for group in (agents, envs, benchmark, oracle, cache, surrogate, data, furnace, generate):
+for group in (agents, envs, benchmark, oracle, cache, surrogate, data, furnace, generate, structures):
     for registered in group.app.registered_commands:
         if registered.callback is not None:
             registered.callback = printing(registered.callback)

@@ -1,16 +1,24 @@
-"""Options of commands that read structure files."""
+"""`matgym structures`: roll sheets, find similar structures; and the options of commands that read structure files."""
 
 from collections.abc import Callable
 from functools import wraps
 from inspect import Parameter, signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matgym.cli.console import split_names
+from matgym.cli.console import Force, Json, print_result, split_names
+from matgym.errors import ConfigurationError
+from matgym.files import check_output
 
 if TYPE_CHECKING:
     from matgym.structures.io import Reading
+
+app = typer.Typer(no_args_is_help=True, help="Work with structures.")
+
+MAX_INDEX = 100_000
+"""Largest chiral index; a choice of ours."""
 
 Format = Annotated[
     str, typer.Option("--format", help="Format of the files: cif, poscar, extxyz, lammps, or a name of ASE.")
@@ -96,3 +104,82 @@ def _reading(
 
     hints = Hints(tuple(split_names(elements)), atom_style)
     return Reading(file_format or None, wall or None, period or None, axis, hints, rest_period or None)
+
+
+@app.command()
+def roll(
+    sheet: Annotated[Path, typer.Argument(help="Structure file of one layer, in any format that ASE reads.")],
+    chirality: Annotated[str, typer.Option("--chirality", help="n,m: the circumference is n a1 + m a2, such as 10,4.")],
+    output: Annotated[Path, typer.Option(help="Output file: .cif, .extxyz, .vasp or POSCAR.")] = Path("tube.extxyz"),
+    cells: Annotated[int, typer.Option(min=1, max=MAX_INDEX, help="Number of periods along the axis.")] = 1,
+    outside: Annotated[str, typer.Option(help="Side of the sheet that becomes the outside: bottom or top.")] = "bottom",
+    max_torsion: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Largest shear strain that makes the tube periodic.")
+    ] = 0.01,
+    vacuum: Annotated[float, typer.Option(min=0.0, max=1000.0, help="Empty space on every side, Å.")] = 10.0,
+    file_format: Format = "",
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Roll a sheet of any material into a tube. a1 and a2 are the cell vectors in the sheet; hexagonal ones at 60°."""
+    from matgym.structures import io
+
+    n, m = _chirality(chirality)
+    if outside not in {"bottom", "top"}:
+        raise ConfigurationError(f"--outside {outside}: give bottom or top")
+    check_output(output, force=force, inputs=[sheet])
+    flat = io.read_sheet(sheet, file_format or None)
+    flat = flat.flipped() if outside == "top" else flat
+    period = flat.translation(n, m, max_torsion=max_torsion, cells=cells)
+    tube = flat.rolled(n, m, cells, max_torsion=max_torsion, vacuum_angstrom=vacuum)
+    io.write(output, tube)
+    row = {
+        "n": n,
+        "m": m,
+        "cells": cells,
+        "atoms": len(tube.numbers),
+        "radius_angstrom": flat.radius_angstrom(n, m),
+        "period_angstrom": period.length_angstrom,
+        "torsion": period.torsion,
+    }
+    vectors = {"a1": flat.cell[0].round(4).tolist(), "a2": flat.cell[1].round(4).tolist()}
+    lines = [f"sheet: a1 = {vectors['a1']} Å, a2 = {vectors['a2']} Å, as seen from the {outside}", f"written: {output}"]
+    print_result(row | vectors | {"file": str(output)}, (f"{sheet}, rolled", [row]), lines=lines, json=json)
+
+
+@app.command()
+def similar(
+    design: Annotated[Path, typer.Argument(help="Structure file of a crystal, a layer or a tube, with a whole cell.")],
+    others: Annotated[list[Path], typer.Argument(help="Structure files that are compared with it.")],
+    count: Annotated[int, typer.Option(min=1, max=MAX_INDEX, help="Number of files that are shown.")] = 5,
+    json: Json = False,
+) -> None:
+    """Show which structures are most similar to a design, by elements and by distances of atoms. 0 is the same."""
+    from matgym.data import Fingerprints, most_similar
+    from matgym.structures.io import read_crystal
+
+    table = Fingerprints.of(read_crystal(path) for path in others)
+    found = most_similar(Fingerprints.of([read_crystal(design)]), table, count)
+    rows = [
+        {"file": str(others[k]), "distance": distance, "composition": composition, "structure": structure}
+        for k, distance, composition, structure in zip(
+            *(values[0].tolist() for values in (found.indices, found.distances, found.compositions, found.structures)),
+            strict=True,
+        )
+    ]
+    print_result(rows, (f"Most similar to {design}", rows), json=json)
+
+
+def _chirality(text: str) -> tuple[int, int]:
+    """Return n and m of a text such as "10,4".
+
+    Raises:
+        ConfigurationError: if it is none.
+    """
+    try:
+        n, m = (int(part) for part in text.strip("() ").split(","))
+    except ValueError:
+        raise ConfigurationError(f"--chirality {text!r} is no pair of whole numbers: give n,m such as 10,4") from None
+    if max(abs(n), abs(m)) > MAX_INDEX:
+        raise ConfigurationError(f"--chirality {text}: give n and m up to {MAX_INDEX:,}")
+    return n, m

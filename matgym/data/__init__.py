@@ -1,8 +1,9 @@
-"""Data sets of labelled tubes: specified, built, stored, read."""
+"""Data sets of labelled tubes: specified, built, stored, read; and the most similar crystals of a table."""
 
 from matgym.data.builder import build, random_decoration
 from matgym.data.dataset import Dataset
 from matgym.data.labels import Labels, read_labels
+from matgym.data.novelty import Fingerprints, Similar, are_same, most_similar
 from matgym.data.specification import SPECIFICATIONS, DatasetSpec, Family, read_specification
 from matgym.data.table import split_of
 
@@ -11,8 +12,12 @@ __all__ = [
     "Dataset",
     "DatasetSpec",
     "Family",
+    "Fingerprints",
     "Labels",
+    "Similar",
+    "are_same",
     "build",
+    "most_similar",
     "random_decoration",
     "read_labels",
     "read_specification",

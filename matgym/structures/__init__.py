@@ -1,10 +1,11 @@
-"""Nanotubes and crystals as value objects: lattice, decoration, symmetry, edits, and files."""
+"""Nanotubes, sheets and crystals as value objects: lattice, decoration, symmetry, edits, and files."""
 
 from matgym.structures.batch import LatticeGroup, TubeBatch, TubeDomain
 from matgym.structures.crystals import Crystal
 from matgym.structures.edits import STONE_WALES, DefectEdits, SubstitutionEdits, lattice_edits
 from matgym.structures.lattice import TubeLattice, tube_lattice
 from matgym.structures.nanotube import Nanotube
+from matgym.structures.sheets import Sheet
 from matgym.structures.species import CARBONS, SPECIES_DATA, Species, parse_species
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "DefectEdits",
     "LatticeGroup",
     "Nanotube",
+    "Sheet",
     "Species",
     "SubstitutionEdits",
     "TubeBatch",

@@ -85,6 +85,18 @@ class Crystal(ValueObject, copies=True):
             return cls(np.array(structure.lattice.matrix), np.array(places), np.array(numbers), np.array(shares))
         raise StructureError(f"{structure!r:.60} is no crystal: give ase.Atoms, a pymatgen Structure or a Crystal")
 
+    def to_atoms(self) -> "Atoms":
+        """Return the crystal as ASE atoms, periodic in three directions.
+
+        Raises:
+            StructureError: if sites are partly occupied.
+        """
+        from ase import Atoms
+
+        if (self.occupancies != 1.0).any():
+            raise StructureError(f"an occupancy is {self.occupancies.min():g}: ASE's atoms are whole ones")
+        return Atoms(self.numbers, scaled_positions=self.fractional, cell=self.cell, pbc=True)
+
     def strained(self, factors: FloatArray) -> Self:
         """Return the crystal with cell vectors of other lengths, by (3,) factors."""
         return type(self)(self.cell * np.asarray(factors)[:, None], self.fractional, self.numbers, self.occupancies)

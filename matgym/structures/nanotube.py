@@ -5,19 +5,28 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from matgym.errors import SiteError, SpeciesError, StructureError, is_whole
 from matgym.frozen import ValueObject, returns_read_only
+from matgym.structures.arguments import number, whole
+from matgym.structures.honeycombs import decorated_lattice
 from matgym.structures.lattice import TubeLattice, tube_lattice
+from matgym.structures.sheets import Sheet
 from matgym.structures.species import CARBONS, SPECIES_DATA, Species, parse_species
 from matgym.structures.stone_wales import direction, sheet_moves, turned_bonds, validated_pairs
 from matgym.structures.symmetry import Pairs, canonical_form, flip, mirror, moved_pairs, translation
 from matgym.typing import FloatArray, IntArray, SpeciesArray
 from matgym.units import POISSON_RATIO
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core import Structure
+
+    from matgym.structures.crystals import Crystal
 
 MAX_STRAIN = 0.3
 """Largest axial strain; a carbon nanotube fails at larger ones: Ogata and Shibutani, Phys. Rev. B 68, 165409 (2003)."""
@@ -62,9 +71,9 @@ class Nanotube(ValueObject):
     def __post_init__(self) -> None:
         for name in ("n", "m", "cells"):
             value = getattr(self, name)
-            object.__setattr__(self, name, _whole(name, value))
+            object.__setattr__(self, name, whole(name, value))
         for name, limit in (("strain", MAX_STRAIN), ("torsion", MAX_TORSION)):
-            value = _number(name, getattr(self, name))
+            value = number(name, getattr(self, name))
             if not math.isfinite(value) or abs(value) > limit:
                 raise StructureError(f"{name}={value} is out of range: give a fraction from -{limit} to {limit}")
             object.__setattr__(self, name, value + 0.0)  # -0.0 would print and hash differently from 0.0
@@ -96,6 +105,23 @@ class Nanotube(ValueObject):
         if unknown.size:
             raise SpeciesError(f"unknown species code {unknown[0]}: give codes from 0 to {len(Species) - 1}")
         return given.astype(np.uint8)
+
+    @classmethod
+    def from_sheet(cls, sheet: "Sheet | Crystal | Atoms | Structure", n: int, m: int, cells: int = 1) -> Self:
+        """Return the tube that a honeycomb sheet of C, B and N is rolled into, unstrained.
+
+        Args:
+            sheet: the sheet: see `Sheet.of`. Its own bond lengths are not kept; `Sheet.rolled` keeps them.
+            n: first chiral index, in units of the sheet's own cell vectors.
+            m: second chiral index. A left-handed tube is returned as its mirror image.
+            cells: number of periods of the decorated tube.
+
+        Raises:
+            StructureError: if the sheet is no honeycomb of C, B and N, or n and m are both 0.
+        """
+        n, m, cells = (whole(name, value) for name, value in (("n", n), ("m", m), ("cells", cells)))
+        lattice, species = decorated_lattice(Sheet.of(sheet), n, m, cells)
+        return cls(lattice.n, lattice.m, lattice.cells, species)
 
     # ---- identity
 
@@ -274,7 +300,7 @@ class Nanotube(ValueObject):
         Raises:
             StructureError: if `times` is below 1.
         """
-        times = _whole("times", times)
+        times = whole("times", times)
         if times < 1:
             raise StructureError(f"a tube cannot be repeated {times} times: give 1 or more")
         longer = tube_lattice(self.n, self.m, self.cells * times)
@@ -292,7 +318,7 @@ class Nanotube(ValueObject):
         Raises:
             StructureError: if `cells` is negative.
         """
-        cells = _whole("cells", cells)
+        cells = whole("cells", cells)
         if cells < 0:
             raise StructureError(f"a tube cannot be extended by {cells} cells: give 0 or more")
         longer = tube_lattice(self.n, self.m, self.cells + 2 * cells)
@@ -317,12 +343,12 @@ class Nanotube(ValueObject):
     def rotated(self, steps: int = 1) -> Self:
         """Return the tube rotated about its axis by a number of steps of 360°/gcd(n, m)."""
         d = math.gcd(self.n, self.m)
-        steps = _whole("steps", steps) % d
+        steps = whole("steps", steps) % d
         return self._moved(translation(self.lattice, steps * self.n // d, steps * self.m // d))
 
     def screwed(self, p: int, q: int) -> Self:
         """Return the tube moved by p a₁ + q a₂ on the sheet, which is a screw operation about the axis."""
-        p, q = (_whole(name, value) % self.lattice.n_cells for name, value in (("p", p), ("q", q)))
+        p, q = (whole(name, value) % self.lattice.n_cells for name, value in (("p", p), ("q", q)))
         return self._moved(translation(self.lattice, p, q))
 
     def flipped(self) -> Self:
@@ -366,30 +392,3 @@ class Nanotube(ValueObject):
         strain = f" at {self.strain:+.1%} strain" if self.strain else ""
         torsion = f" at {self.torsion:+.1%} torsion" if self.torsion else ""
         return f"({self.n},{self.m})x{self.cells} nanotube{strain}{torsion}" + (f" with {held}" if held else "")
-
-
-def _whole(name: str, value: object) -> int:
-    """Return a setting of a tube as a whole number.
-
-    Raises:
-        StructureError: if it is none.
-    """
-    if not is_whole(value):
-        raise StructureError(f"{name}={value!r} must be a whole number")
-    return int(value)  # type: ignore[call-overload,no-any-return]  # as was checked
-
-
-def _number(name: str, value: object) -> float:
-    """Return a value as a float.
-
-    Args:
-        name: name of the attribute, for messages.
-        value: the value.
-
-    Raises:
-        StructureError: if it is not a number.
-    """
-    try:
-        return float(value)  # type: ignore[arg-type]  # other types raise an error
-    except (TypeError, ValueError, OverflowError):
-        raise StructureError(f"{name}={value!r} must be a number") from None

@@ -15,7 +15,7 @@ walls, which are 3.4 Å apart."""
 
 
 def find_neighbours(
-    positions: FloatArray, cell: FloatArray, periodic: BoolArray
+    positions: FloatArray, cell: FloatArray, periodic: BoolArray, reach_angstrom: float = NEIGHBOUR_ANGSTROM
 ) -> tuple[IntArray, IntArray, FloatArray]:
     """Return (P,) atoms i, (P,) atoms j, and (P, 3) vectors from i to the image of j for pairs of neighbours.
 
@@ -23,7 +23,7 @@ def find_neighbours(
     largest number of atoms in any part of the cell for every part.
 
     Raises:
-        RecognitionError: if the cell is so thin that atoms have too many images within `NEIGHBOUR_ANGSTROM`.
+        RecognitionError: if the cell is so thin that atoms have too many images within reach.
     """
     from scipy.spatial import cKDTree
 
@@ -34,7 +34,7 @@ def find_neighbours(
     index, points = np.arange(count), inside
     for axis in np.flatnonzero(periodic).tolist():
         area = np.linalg.norm(np.cross(cell[axis - 2], cell[axis - 1]))
-        reach = NEIGHBOUR_ANGSTROM * float(area) / abs(float(np.linalg.det(cell)))
+        reach = reach_angstrom * float(area) / abs(float(np.linalg.det(cell)))
         copies = [(index, points, fractions)]
         for image in range(-math.ceil(reach), math.ceil(reach) + 1):
             moved = fractions[:, axis] + image
@@ -43,9 +43,9 @@ def find_neighbours(
             shifted[:, axis] += image
             copies.append((index[near], points[near] + image * cell[axis], shifted))
         if sum(len(part[0]) for part in copies) > 4 * MAX_SITES:
-            raise RecognitionError(f"the cell is too thin for a tube: its {count:,} atoms have too many images")
+            raise RecognitionError(f"the cell is too thin: its {count:,} atoms have too many images")
         index, points, fractions = (np.concatenate(parts) for parts in zip(*copies, strict=True))
-    pairs = cKDTree(points).query_pairs(NEIGHBOUR_ANGSTROM, output_type="ndarray")
+    pairs = cKDTree(points).query_pairs(reach_angstrom, output_type="ndarray")
     pairs = pairs[pairs[:, 0] < count]  # the atoms of the cell come first; so does the first atom of a pair
     a, b = np.concatenate([pairs, pairs[pairs[:, 1] < count][:, ::-1]]).T
     return index[a], index[b], points[b] - points[a]

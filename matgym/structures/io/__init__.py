@@ -3,7 +3,16 @@
 from matgym.structures.io.convert import from_atoms, from_structure, to_atoms, to_structure
 from matgym.structures.io.files import Hints, write
 from matgym.structures.io.programs import PROGRAMS, Exported, export
-from matgym.structures.io.reading import Reading, ReadTube, parse_design, parse_structure, read, read_structure
+from matgym.structures.io.reading import (
+    Reading,
+    ReadTube,
+    parse_design,
+    parse_structure,
+    read,
+    read_crystal,
+    read_sheet,
+    read_structure,
+)
 
 __all__ = [
     "PROGRAMS",
@@ -17,6 +26,8 @@ __all__ = [
     "parse_design",
     "parse_structure",
     "read",
+    "read_crystal",
+    "read_sheet",
     "read_structure",
     "to_atoms",
     "to_structure",

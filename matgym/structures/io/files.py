@@ -1,4 +1,4 @@
-"""Read and write nanotubes in files: CIF, POSCAR, extended XYZ and LAMMPS data."""
+"""Read and write nanotubes and crystals in files: CIF, POSCAR, extended XYZ and LAMMPS data."""
 
 import os
 import re
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from matgym.errors import ConfigurationError, FormatError
 from matgym.files import MAX_NUMBER, UTF16_MARKS, atomic_path, is_file, parsed_number
 from matgym.structures.atoms import check_numbers
+from matgym.structures.crystals import Crystal
 from matgym.structures.io.convert import to_atoms
 from matgym.structures.io.lammps_data import is_lammps_data, read_lammps_data, write_lammps_data
 from matgym.structures.lattice import MAX_SITES
@@ -30,24 +31,41 @@ MAX_FILE_BYTES: Final = 512 * 2**20
 limit is our choice."""
 
 
-def write(path: str | os.PathLike[str], tube: Nanotube, format: str | None = None) -> None:  # noqa: A002  # as ASE
-    """Write a tube to a file atomically.
+def write(
+    path: str | os.PathLike[str],
+    structure: Nanotube | Crystal,
+    format: str | None = None,  # noqa: A002  # as ASE
+) -> None:
+    """Write a tube or a crystal to a file atomically.
 
-    Extended XYZ and LAMMPS data store all of the tube. CIF and POSCAR store elements and positions, from which `read`
-    recognises the tube, with its strain to six decimals.
+    Extended XYZ and LAMMPS data store all of a tube. CIF and POSCAR store elements and positions, from which `read`
+    recognises a tube, with its strain to six decimals.
 
     Args:
         path: the file. Its name selects the format (.cif; POSCAR, CONTCAR, .vasp, .poscar; .extxyz, .xyz;
             .lmp, .data, .lammps) if `format` is None.
-        tube: the tube.
+        structure: the tube or the crystal.
         format: "cif", "poscar", "extxyz" or "lammps".
 
     Raises:
-        FormatError: if the format is unknown or cannot store the tube's isotopes, or the tube has no atoms.
-        StructureError: if the tube is twisted.
+        FormatError: if the format is unknown or cannot store the tube's isotopes, or the tube has no atoms; or if it
+            cannot store a crystal.
+        StructureError: if the tube is twisted, or sites of the crystal are partly occupied.
     """
     path = Path(path)
     chosen = _format_of(path, format)
+    if isinstance(structure, Nanotube):
+        _check_tube(path, chosen, structure)
+    with atomic_path(path) as scratch:
+        chosen.write(scratch, structure)
+
+
+def _check_tube(path: Path, chosen: "_Format", tube: Nanotube) -> None:
+    """Check that a format stores a tube.
+
+    Raises:
+        FormatError: if it cannot store the tube's isotopes, or the tube has no atoms.
+    """
     isotopes = [SPECIES_DATA[code].label for code in (Species.C13, Species.C14) if tube.counts[code]]
     if isotopes and not chosen.holds_isotopes:
         able = " or ".join(other.name for other in _FORMATS if other.holds_isotopes)
@@ -56,8 +74,6 @@ def write(path: str | os.PathLike[str], tube: Nanotube, format: str | None = Non
         raise FormatError(
             f"{path} would hold no atoms, because every site of the tube is vacant: give a tube with atoms"
         )
-    with atomic_path(path) as scratch:
-        chosen.write(scratch, tube)
 
 
 def load_atoms(path: Path, format: str | None, hints: "Hints") -> "Atoms":  # noqa: A002  # as ASE
@@ -127,21 +143,21 @@ class _Format:
         name: name of the format.
         suffixes: suffixes of its files.
         holds_isotopes: whether it stores isotopes.
-        write: function that writes a tube.
+        write: function that writes a tube or a crystal.
         read: function that reads atoms.
     """
 
     name: str
     suffixes: tuple[str, ...]
     holds_isotopes: bool
-    write: Callable[[Path, Nanotube], None]
+    write: Callable[[Path, Nanotube | Crystal], None]
     read: "Callable[[Path, Hints], Atoms]"
 
 
 def _foreign(name: str | None) -> _Format:
     """Return a format that ASE reads, by its name in ASE; None for a format that ASE detects."""
 
-    def no_write(path: Path, _tube: Nanotube) -> None:
+    def no_write(path: Path, _structure: Nanotube | Crystal) -> None:
         raise FormatError(f"matgym cannot write {path}: it reads files of this format only")
 
     return _Format(
@@ -234,10 +250,17 @@ def atomic_numbers() -> Mapping[str, int]:
     return {symbol: number for symbol, number in numbers.items() if number}
 
 
-def _write_ase(path: Path, tube: Nanotube, ase_format: str, **options: Any) -> None:
+def _write_ase(path: Path, structure: Nanotube | Crystal, ase_format: str, **options: Any) -> None:
     from ase.io import write as write_atoms
 
-    write_atoms(str(path), to_atoms(tube), format=ase_format, **options)
+    atoms = to_atoms(structure) if isinstance(structure, Nanotube) else structure.to_atoms()
+    write_atoms(str(path), atoms, format=ase_format, **options)
+
+
+def _write_lammps(path: Path, structure: Nanotube | Crystal) -> None:
+    if not isinstance(structure, Nanotube):
+        raise FormatError("lammps cannot store a crystal here: write cif, poscar or extxyz instead")
+    write_lammps_data(path, structure)
 
 
 def _read_ase(path: Path, ase_format: str | None, **options: Any) -> "Atoms":
@@ -290,28 +313,28 @@ _FORMATS: Final = (
         "cif",
         (".cif",),
         holds_isotopes=False,
-        write=lambda path, tube: _write_ase(path, tube, "cif"),
+        write=lambda path, structure: _write_ase(path, structure, "cif"),
         read=lambda path, _hints: _read_cif(path),
     ),
     _Format(
         "poscar",
         (".vasp", ".poscar"),
         holds_isotopes=False,
-        write=lambda path, tube: _write_ase(path, tube, "vasp", sort=True),
+        write=lambda path, structure: _write_ase(path, structure, "vasp", sort=True),
         read=_read_poscar,
     ),
     _Format(
         "extxyz",
         (".extxyz", ".xyz"),
         holds_isotopes=True,
-        write=lambda path, tube: _write_ase(path, tube, "extxyz"),
+        write=lambda path, structure: _write_ase(path, structure, "extxyz"),
         read=lambda path, _hints: _read_ase(path, "extxyz"),
     ),
     _Format(
         "lammps",
         (".lmp", ".data", ".lammps"),
         holds_isotopes=True,
-        write=write_lammps_data,
+        write=_write_lammps,
         read=lambda path, hints: read_lammps_data(path, hints.elements, hints.atom_style),
     ),
 )

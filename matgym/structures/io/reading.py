@@ -11,11 +11,13 @@ import numpy as np
 from matgym.errors import ConfigurationError, FormatError, RecognitionError, StructureError, require_positive
 from matgym.files import is_file
 from matgym.structures.atoms import check_numbers
+from matgym.structures.crystals import Crystal
 from matgym.structures.io.convert import recorded, relabelled, to_atoms
 from matgym.structures.io.files import Hints, load_atoms
 from matgym.structures.lattice import MAX_SITES
 from matgym.structures.nanotube import Nanotube
 from matgym.structures.recognition import DISPLACED_ANGSTROM, displaced_note, finite_reason, survey
+from matgym.structures.sheets import Sheet
 from matgym.typing import FloatArray, IntArray
 from matgym.units import CARBON_BOND_ANGSTROM
 
@@ -231,6 +233,39 @@ def parse_design(text: str) -> Nanotube:
 def read_atoms(path: Path, reading: Reading) -> "Atoms":
     """Return the atoms of a file, with what the file says of them; errors as those of `read_structure`."""
     return load_atoms(path, reading.format, reading.hints)
+
+
+def read_sheet(path: str | os.PathLike[str], format: str | None = None) -> Sheet:  # noqa: A002  # as ASE
+    """Return the sheet that a structure file holds.
+
+    Args:
+        path: the file, of any format that ASE reads.
+        format: its format, if its name does not tell it.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        FormatError: if the file cannot be read.
+        StructureError: if it holds no single layer.
+    """
+    return Sheet.of(read_atoms(Path(path), Reading(format)))
+
+
+def read_crystal(path: str | os.PathLike[str], format: str | None = None) -> Crystal:  # noqa: A002  # as ASE
+    """Return the crystal that a structure file holds; a tube or a layer in a whole cell counts as one.
+
+    Args:
+        path: the file, of any format that ASE reads.
+        format: its format, if its name does not tell it.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        FormatError: if the file cannot be read.
+        StructureError: if it has no whole cell.
+    """
+    atoms = read_atoms(Path(path), Reading(format))
+    if atoms.cell.rank == 3:
+        atoms.pbc = True
+    return Crystal.of(atoms)
 
 
 def tube_of(atoms: "Atoms", reading: Reading) -> ReadTube:
