@@ -52,13 +52,16 @@ class Source(ABC):
 
     Attributes:
         name: name of the source on the command line.
-        fields: where the source holds properties, by name of `PROPERTIES`.
         cached: whether fetched rows are kept; False for what is on this machine anyway.
     """
 
     name: ClassVar[str]
-    fields: Mapping[str, Field] = {}
     cached: ClassVar[bool] = True
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """Where the source holds properties, by name of `PROPERTIES`."""
+        return {}
 
     @property
     @abstractmethod
