@@ -117,6 +117,22 @@ class Source(ABC):
         """
         return chosen_fields(query.properties, self.fields, self.name)
 
+    def read_values(self, row: Row, query: Query, atoms: int) -> tuple[dict[str, float], dict[str, str]]:
+        """Return the values of a row by property of the query, and how they were obtained; those it has not are absent.
+
+        Args:
+            row: the row, or the part of it in which the paths of `fields` lie.
+            query: the query.
+            atoms: number of atoms in the cell.
+
+        Raises:
+            RowError: if a field holds no number.
+        """
+        chosen = self.chosen(query)
+        found = {name: each.read(row, atoms) for name, each in chosen.items()}
+        values = {name: value for name, value in found.items() if value is not None}
+        return values, {name: chosen[name].method for name in values if chosen[name].method}
+
     def columns(self, query: Query) -> tuple[OutsideProperty, ...]:
         """Return the properties of a query, with units and descriptions."""
         own = f"Field of {self.name}, with the unit that it has there."

@@ -177,6 +177,9 @@ class _Pages:
         }
         if self.repeated:
             _warn(f"{self.source.name} repeats its pages, so the answer ends here: {self.kept:,} rows are kept")
+        missing = (self.total or 0) - self.row
+        if self.complete and self.query.limit is None and missing > 0:
+            _warn(f"{self.source.name} announced {self.total:,} rows, and gave {missing:,} fewer")
         for each in columns:
             if self.kept and table.column(each.name).null_count == self.kept:
                 _warn(f"{self.source.name} gives no {each.name} for any of {self.kept:,} rows: it may have renamed it")
