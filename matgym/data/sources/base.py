@@ -64,6 +64,11 @@ class Source(ABC):
         return {}
 
     @property
+    def title(self) -> str:
+        """Name of the source in messages."""
+        return self.name
+
+    @property
     @abstractmethod
     def identity(self) -> dict[str, str]:
         """What an answer depends on besides the query, such as provider and address; without keys."""
@@ -115,7 +120,7 @@ class Source(ABC):
         Raises:
             ConfigurationError: if it does not have one of them.
         """
-        return chosen_fields(query.properties, self.fields, self.name)
+        return chosen_fields(query.properties, self.fields, self.title)
 
     def read_values(self, row: Row, query: Query, atoms: int) -> tuple[dict[str, float], dict[str, str]]:
         """Return the values of a row by property of the query, and how they were obtained; those it has not are absent.
@@ -135,7 +140,7 @@ class Source(ABC):
 
     def columns(self, query: Query) -> tuple[OutsideProperty, ...]:
         """Return the properties of a query, with units and descriptions."""
-        own = f"Field of {self.name}, with the unit that it has there."
+        own = f"Field of {self.title}, with the unit that it has there."
         return tuple(PROPERTIES.get(name) or OutsideProperty(name, "", own) for name in self.chosen(query))
 
     def fetch(

@@ -78,7 +78,7 @@ def _place(source: "Source", folder: Path, refresh: bool) -> "Iterator[Path]":
         with TemporaryDirectory(prefix="matgym-") as scratch:
             yield Path(scratch)
         return
-    with alone_in(folder, f"another call fetches the same from {source.name}"):
+    with alone_in(folder, f"another call fetches the same from {source.title}"):
         if refresh:
             for file in folder.glob("page-*"):
                 file.unlink()
@@ -176,13 +176,13 @@ class _Pages:
             "from_cache": from_cache,
         }
         if self.repeated:
-            _warn(f"{self.source.name} repeats its pages, so the answer ends here: {self.kept:,} rows are kept")
+            _warn(f"{self.source.title} repeats its pages, so the answer ends here: {self.kept:,} rows are kept")
         missing = (self.total or 0) - self.row
         if self.complete and self.query.limit is None and missing > 0:
-            _warn(f"{self.source.name} announced {self.total:,} rows, and gave {missing:,} fewer")
+            _warn(f"{self.source.title} announced {self.total:,} rows, and gave {missing:,} fewer")
         for each in columns:
             if self.kept and table.column(each.name).null_count == self.kept:
-                _warn(f"{self.source.name} gives no {each.name} for any of {self.kept:,} rows: it may have renamed it")
+                _warn(f"{self.source.title} gives no {each.name} for any of {self.kept:,} rows: it may have renamed it")
         return Fetched(table, tuple(self.rejected), provenance)
 
     # ---- one page
@@ -259,7 +259,7 @@ class _Pages:
         for file in self.folder.glob("page-*"):
             file.unlink()
         raise FetchError(
-            f"no row of {self.source.name} can be read, for example {first.id}: {first.reason}; it may have changed "
+            f"no row of {self.source.title} can be read, for example {first.id}: {first.reason}; it may have changed "
             "its schema, or the query selects what matgym cannot hold"
         )
 

@@ -6,25 +6,22 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
-import numpy as np
 from typing_extensions import override
 
 from matgym.data.sources.base import Page, Row
-from matgym.data.sources.entries import Entry, crystal_of
+from matgym.data.sources.entries import Entry
 from matgym.data.sources.http import same_host
 from matgym.data.sources.properties import Field, at
 from matgym.data.sources.providers import PROVIDERS
 from matgym.data.sources.query import Query
+from matgym.data.sources.sites import structure_of
 from matgym.data.sources.web import WebSource
 from matgym.errors import ConfigurationError, RowError
-from matgym.typing import BoolArray
 
 STRUCTURE_FIELDS: Final = (
     "chemical_formula_reduced", "cartesian_site_positions", "dimension_types", "last_modified", "lattice_vectors",
     "species", "species_at_sites", "structure_features",
 )  # fmt: skip
-
-VACANCY: Final = "vacancy"
 
 _VERSION: Final = re.compile(r"/v1(\.\d+)*(/structures)?$")
 
@@ -48,11 +45,12 @@ class Optimade(WebSource):
     @override
     def __post_init__(self) -> None:
         if self.provider and self.provider not in PROVIDERS:
+            known = ", ".join(PROVIDERS)
             raise ConfigurationError(
-                f"there is no provider {self.provider!r}: choose from {', '.join(PROVIDERS)}, or give an address (--url)"
+                f"there is no provider {self.provider!r}: choose from {known}, or give an address (url, --url)"
             )
         if not self.provider and not self.url:
-            raise ConfigurationError(f"OPTIMADE needs a provider ({', '.join(PROVIDERS)}) or an address (--url)")
+            raise ConfigurationError(f"OPTIMADE needs a provider ({', '.join(PROVIDERS)}) or an address (url, --url)")
         super().__post_init__()
 
     @property
@@ -67,7 +65,7 @@ class Optimade(WebSource):
 
     @property
     @override
-    def label_of_source(self) -> str:
+    def title(self) -> str:
         return f"the OPTIMADE provider {self.provider}" if self.provider else "the OPTIMADE provider"
 
     @property
@@ -112,15 +110,8 @@ class Optimade(WebSource):
         known = row.get("attributes")
         if not isinstance(known, dict):
             raise RowError("it has no attributes")
-        if "assemblies" in (known.get("structure_features") or ()):
-            raise RowError("it has correlated occupancies (assemblies), which matgym does not hold")
-        sites, numbers, shares = _atoms(known.get("species_at_sites"), known.get("species"))
-        cell, places = known.get("lattice_vectors"), known.get("cartesian_site_positions")
-        if not isinstance(places, list) or len(places) <= max(sites, default=-1):
-            raise RowError("it has no coordinates for each of its sites")
-        periodic = _periodic(known.get("dimension_types"), cell)
-        crystal = crystal_of(cell, [places[site] for site in sites], numbers, shares, periodic)
-        values, methods = self.read_values(known, query, len(places))
+        crystal, periodic = structure_of(known)
+        values, methods = self.read_values(known, query, len(known["species_at_sites"]))
         name, modified = self.label(row), known.get("last_modified")
         address = f"{self.base}/v1/structures/{quote(name, safe='')}"
         return Entry(name, crystal, periodic, values, methods, address, modified if isinstance(modified, str) else "")
@@ -139,7 +130,7 @@ class Optimade(WebSource):
             return None
         if not isinstance(link, str):
             raise self.changed("address in 'links.next'")
-        return same_host(urljoin(here, link), self.base, self.label_of_source)
+        return same_host(urljoin(here, link), self.base, self.title)
 
 
 def filter_of(query: Query) -> str:
@@ -179,40 +170,3 @@ def _licence(answer: Any) -> str:
     stated = at(answer, "data.attributes.license")
     stated = stated.get("href") if isinstance(stated, dict) else stated
     return stated if isinstance(stated, str) else ""
-
-
-def _periodic(types: Any, cell: Any) -> BoolArray:
-    """Return along which vectors a structure is periodic; without a word on it, along those that it has."""
-    if isinstance(types, list) and len(types) == 3 and all(each in {0, 1} for each in types):
-        return np.array(types, dtype=bool)
-    if types is not None:
-        raise RowError(f"its dimension_types are {types!r:.40}, not three of 0 and 1")
-    vectors = cell if isinstance(cell, list) and len(cell) == 3 else [None] * 3
-    return np.array([isinstance(vector, list) and None not in vector for vector in vectors])
-
-
-def _atoms(names: Any, species: Any) -> tuple[list[int], list[int], list[float]]:
-    """Return site, atomic number and occupancy of each atom; a site of several species is several atoms.
-
-    Args:
-        names: name of the species of each site.
-        species: the species. Without them, names are those of elements.
-    """
-    from ase.data import atomic_numbers
-
-    if not isinstance(names, list) or not names:
-        raise RowError("it has no species_at_sites")
-    listed = species if isinstance(species, list) else []
-    kinds = {each["name"]: each for each in listed if isinstance(each, dict) and isinstance(each.get("name"), str)}
-    sites, numbers, shares = [], [], []
-    for site, name in enumerate(names):
-        kind = kinds.get(name) or {"chemical_symbols": [name], "concentration": [1.0]}
-        for symbol, share in zip(kind["chemical_symbols"], kind["concentration"], strict=True):
-            if symbol == VACANCY:
-                continue
-            if symbol not in atomic_numbers or symbol == "X":
-                raise RowError(f"its site {site} holds {symbol!r:.20}, which is no element")
-            sites.append(site)
-            numbers.append(atomic_numbers[symbol])
-            shares.append(float(share))
-    return sites, numbers, shares

@@ -41,15 +41,10 @@ class WebSource(Source):
     def base(self) -> str:
         """Address of the interface, without a slash at its end."""
 
-    @property
-    def label_of_source(self) -> str:
-        """Name of the source in error messages."""
-        return self.name
-
     @cached_property
     def client(self) -> Client:
         """The client for the source."""
-        return Client(self.label_of_source, self.retries, self.backoff_s, self.timeout_s)
+        return Client(self.title, self.retries, self.backoff_s, self.timeout_s)
 
     @property
     @override
@@ -64,7 +59,7 @@ class WebSource(Source):
         """
         host = urlsplit(self.base).netloc.rpartition("@")[2]
         return FetchError(
-            f"the answer of {self.label_of_source} at {host} has no {what}: it may have changed its schema, or the "
+            f"the answer of {self.title} at {host} has no {what}: it may have changed its schema, or the "
             "address is not that of its interface"
         )
 
