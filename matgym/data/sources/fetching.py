@@ -96,7 +96,7 @@ class _Pages:
         tables: valid rows, a table a page.
         rejected: rejected rows.
         ids: identifiers of all rows.
-        cursors: cursors of the pages.
+        cursor: cursor of the next page; None for the first one.
         begun: when the first page was fetched, and what the source said of itself then.
         total: number of rows in all, as the source says.
         complete: whether the last page, or the limit, is reached.
@@ -111,7 +111,7 @@ class _Pages:
     tables: list[pa.Table] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
-    cursors: list[str] = field(default_factory=list)
+    cursor: str | None = None
     begun: dict[str, str] = field(default_factory=dict)
     total: int | None = None
     complete: bool = False
@@ -146,8 +146,7 @@ class _Pages:
             if not self.begun:
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 self.begun = {"fetched": now, **self.source.about()}
-            cursor = self.cursors[-1] if self.cursors else None
-            for page in self.source.pages(self.query, cursor):
+            for page in self.source.pages(self.query, self.cursor):
                 if self._repeats(page):
                     return
                 self._store(page)
@@ -210,7 +209,7 @@ class _Pages:
         rejected = [Rejected(str(each), str(reason)) for each, reason in held["rejected"]]
         new = {*table.column("id").to_pylist(), *(each.id for each in rejected)} - self.ids
         self.begun, self.total, self.complete = dict(held["begun"]), held["total"], bool(held["complete"])
-        self.cursors.append(str(held["cursor"]))
+        self.cursor = str(held["cursor"])
         self.row += int(held["rows"])
         self.stale = 0 if new else self.stale + 1
         self.ids |= new
@@ -240,11 +239,9 @@ class _Pages:
         return entries, rejected
 
     def _repeats(self, page: "Page") -> bool:
-        """Return whether a source repeats itself: a cursor for the second time, or several pages of known rows."""
+        """Return whether a source repeats itself: its last pages have no new row, and yet it has more pages."""
         known = {self.source.label(row) for row in page.rows} <= self.ids
-        again = page.cursor is not None and page.cursor in self.cursors
-        stale = known and page.cursor is not None and self.stale + 1 >= MOST_STALE_PAGES
-        self.repeated = bool(self.tables) and ((again and known) or stale)
+        self.repeated = known and page.cursor is not None and self.stale + 1 >= MOST_STALE_PAGES
         return self.repeated
 
     def _check_schema(self) -> None:
