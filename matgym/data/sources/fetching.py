@@ -174,15 +174,29 @@ class _Pages:
             "complete": self.complete,
             "from_cache": from_cache,
         }
+        for note in self._notes(table, twice):
+            warn(note, FetchWarning, stacklevel=4)
+        return Fetched(table, tuple(self.rejected), provenance)
+
+    def _notes(self, table: pa.Table, twice: int) -> "Iterator[str]":
+        """Yield what is missing of what was asked for.
+
+        Args:
+            table: the table.
+            twice: number of rows that came twice.
+        """
+        title = self.source.title
         if self.repeated:
-            _warn(f"{self.source.title} repeats its pages, so the answer ends here: {self.kept:,} rows are kept")
+            yield f"{title} repeats its pages, so the answer ends here: {self.kept:,} rows are kept"
+        if lost := len(self.rejected) - twice:
+            first = next(each for each in self.rejected if each.reason != DUPLICATE)
+            yield f"{lost:,} of {self.row:,} rows of {title} are kept out, for example {first.id}: {first.reason}"
         missing = (self.total or 0) - self.row
         if self.complete and self.query.limit is None and missing > 0:
-            _warn(f"{self.source.title} announced {self.total:,} rows, and gave {missing:,} fewer")
-        for each in columns:
+            yield f"{title} announced {self.total:,} rows, and gave {missing:,} fewer"
+        for each in self.source.columns(self.query):
             if self.kept and table.column(each.name).null_count == self.kept:
-                _warn(f"{self.source.title} gives no {each.name} for any of {self.kept:,} rows: it may have renamed it")
-        return Fetched(table, tuple(self.rejected), provenance)
+                yield f"{title} gives no {each.name} for any of {self.kept:,} rows: it may have renamed it"
 
     # ---- one page
 
@@ -201,7 +215,7 @@ class _Pages:
             "begun": self.begun,
         }
         table = table_of(entries, self.source.columns(self.query))
-        write_table(self.folder / PAGE.format(len(self.tables)), table, held)
+        write_table(self.folder / PAGE.format(len(self.tables)), table, held, durable=False)
         self._add(table, held)
 
     def _add(self, table: pa.Table, held: dict[str, Any]) -> None:
@@ -264,7 +278,3 @@ class _Pages:
         if not self.tables:
             return ""
         return f"; {self.kept:,} rows are kept, and the same call continues after them"
-
-
-def _warn(text: str) -> None:
-    warn(text, FetchWarning, stacklevel=5)

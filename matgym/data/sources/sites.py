@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from matgym.data.sources.entries import crystal_of
+from matgym.data.sources.query import is_element
 from matgym.errors import RowError
 from matgym.structures import Crystal
 from matgym.typing import BoolArray
@@ -63,7 +64,7 @@ def _atoms(names: Any, species: Any) -> tuple[list[int], list[int], list[float]]
         for symbol, share in zip(kind["chemical_symbols"], kind["concentration"], strict=True):
             if symbol == VACANCY:
                 continue
-            if symbol not in atomic_numbers or symbol == "X":
+            if not is_element(symbol):
                 raise RowError(f"its site {site} holds {symbol!r:.20}, which is no element")
             sites.append(site)
             numbers.append(atomic_numbers[symbol])

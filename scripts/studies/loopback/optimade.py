@@ -63,7 +63,7 @@ def optimade_server() -> Iterator[str]:
                 [*command, "--log-level", "warning"], env=environment, stdout=log, stderr=log
             )
             try:
-                _wait(process, f"http://127.0.0.1:{port}/v1/info", Path(scratch) / "log")
+                _wait(process, f"http://127.0.0.1:{port}/v1/structures?page_limit=1", Path(scratch) / "log")
                 yield f"http://127.0.0.1:{port}"
             finally:
                 process.terminate()
@@ -71,11 +71,11 @@ def optimade_server() -> Iterator[str]:
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    """Wait until a server answers."""
+    """Wait until a server answers; the first page of structures takes longer than the others."""
     end = time.monotonic() + START_S
     while time.monotonic() < end and process.poll() is None:
         try:
-            if urllib3.request("GET", url, retries=False, timeout=2.0).status == 200:
+            if urllib3.request("GET", url, retries=False, timeout=START_S).status == 200:
                 return
         except urllib3.exceptions.HTTPError:
             pass
