@@ -64,6 +64,11 @@ class Source(ABC):
         return {}
 
     @property
+    def title(self) -> str:
+        """Name of the source in messages."""
+        return self.name
+
+    @property
     @abstractmethod
     def identity(self) -> dict[str, str]:
         """What an answer depends on besides the query, such as provider and address; without keys."""
@@ -115,11 +120,27 @@ class Source(ABC):
         Raises:
             ConfigurationError: if it does not have one of them.
         """
-        return chosen_fields(query.properties, self.fields, self.name)
+        return chosen_fields(query.properties, self.fields, self.title)
+
+    def read_values(self, row: Row, query: Query, atoms: int) -> tuple[dict[str, float], dict[str, str]]:
+        """Return the values of a row by property of the query, and how they were obtained; those it has not are absent.
+
+        Args:
+            row: the row, or the part of it in which the paths of `fields` lie.
+            query: the query.
+            atoms: number of atoms in the cell.
+
+        Raises:
+            RowError: if a field holds no number.
+        """
+        chosen = self.chosen(query)
+        found = {name: each.read(row, atoms) for name, each in chosen.items()}
+        values = {name: value for name, value in found.items() if value is not None}
+        return values, {name: chosen[name].method for name in values if chosen[name].method}
 
     def columns(self, query: Query) -> tuple[OutsideProperty, ...]:
         """Return the properties of a query, with units and descriptions."""
-        own = f"Field of {self.name}, with the unit that it has there."
+        own = f"Field of {self.title}, with the unit that it has there."
         return tuple(PROPERTIES.get(name) or OutsideProperty(name, "", own) for name in self.chosen(query))
 
     def fetch(

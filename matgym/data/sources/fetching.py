@@ -78,7 +78,7 @@ def _place(source: "Source", folder: Path, refresh: bool) -> "Iterator[Path]":
         with TemporaryDirectory(prefix="matgym-") as scratch:
             yield Path(scratch)
         return
-    with alone_in(folder, f"another call fetches the same from {source.name}"):
+    with alone_in(folder, f"another call fetches the same from {source.title}"):
         if refresh:
             for file in folder.glob("page-*"):
                 file.unlink()
@@ -96,7 +96,7 @@ class _Pages:
         tables: valid rows, a table a page.
         rejected: rejected rows.
         ids: identifiers of all rows.
-        cursors: cursors of the pages.
+        cursor: cursor of the next page; None for the first one.
         begun: when the first page was fetched, and what the source said of itself then.
         total: number of rows in all, as the source says.
         complete: whether the last page, or the limit, is reached.
@@ -111,7 +111,7 @@ class _Pages:
     tables: list[pa.Table] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
-    cursors: list[str] = field(default_factory=list)
+    cursor: str | None = None
     begun: dict[str, str] = field(default_factory=dict)
     total: int | None = None
     complete: bool = False
@@ -146,8 +146,7 @@ class _Pages:
             if not self.begun:
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 self.begun = {"fetched": now, **self.source.about()}
-            cursor = self.cursors[-1] if self.cursors else None
-            for page in self.source.pages(self.query, cursor):
+            for page in self.source.pages(self.query, self.cursor):
                 if self._repeats(page):
                     return
                 self._store(page)
@@ -175,12 +174,29 @@ class _Pages:
             "complete": self.complete,
             "from_cache": from_cache,
         }
-        if self.repeated:
-            _warn(f"{self.source.name} repeats its pages, so the answer ends here: {self.kept:,} rows are kept")
-        for each in columns:
-            if self.kept and table.column(each.name).null_count == self.kept:
-                _warn(f"{self.source.name} gives no {each.name} for any of {self.kept:,} rows: it may have renamed it")
+        for note in self._notes(table, twice):
+            warn(note, FetchWarning, stacklevel=4)
         return Fetched(table, tuple(self.rejected), provenance)
+
+    def _notes(self, table: pa.Table, twice: int) -> "Iterator[str]":
+        """Yield what is missing of what was asked for.
+
+        Args:
+            table: the table.
+            twice: number of rows that came twice.
+        """
+        title = self.source.title
+        if self.repeated:
+            yield f"{title} repeats its pages, so the answer ends here: {self.kept:,} rows are kept"
+        if lost := len(self.rejected) - twice:
+            first = next(each for each in self.rejected if each.reason != DUPLICATE)
+            yield f"{lost:,} of {self.row:,} rows of {title} are kept out, for example {first.id}: {first.reason}"
+        missing = (self.total or 0) - self.row
+        if self.complete and self.query.limit is None and missing > 0:
+            yield f"{title} announced {self.total:,} rows, and gave {missing:,} fewer"
+        for each in self.source.columns(self.query):
+            if self.kept and table.column(each.name).null_count == self.kept:
+                yield f"{title} gives no {each.name} for any of {self.kept:,} rows: it may have renamed it"
 
     # ---- one page
 
@@ -199,7 +215,7 @@ class _Pages:
             "begun": self.begun,
         }
         table = table_of(entries, self.source.columns(self.query))
-        write_table(self.folder / PAGE.format(len(self.tables)), table, held)
+        write_table(self.folder / PAGE.format(len(self.tables)), table, held, durable=False)
         self._add(table, held)
 
     def _add(self, table: pa.Table, held: dict[str, Any]) -> None:
@@ -207,7 +223,7 @@ class _Pages:
         rejected = [Rejected(str(each), str(reason)) for each, reason in held["rejected"]]
         new = {*table.column("id").to_pylist(), *(each.id for each in rejected)} - self.ids
         self.begun, self.total, self.complete = dict(held["begun"]), held["total"], bool(held["complete"])
-        self.cursors.append(str(held["cursor"]))
+        self.cursor = str(held["cursor"])
         self.row += int(held["rows"])
         self.stale = 0 if new else self.stale + 1
         self.ids |= new
@@ -237,11 +253,9 @@ class _Pages:
         return entries, rejected
 
     def _repeats(self, page: "Page") -> bool:
-        """Return whether a source repeats itself: a cursor for the second time, or several pages of known rows."""
+        """Return whether a source repeats itself: its last pages have no new row, and yet it has more pages."""
         known = {self.source.label(row) for row in page.rows} <= self.ids
-        again = page.cursor is not None and page.cursor in self.cursors
-        stale = known and page.cursor is not None and self.stale + 1 >= MOST_STALE_PAGES
-        self.repeated = bool(self.tables) and ((again and known) or stale)
+        self.repeated = known and page.cursor is not None and self.stale + 1 >= MOST_STALE_PAGES
         return self.repeated
 
     def _check_schema(self) -> None:
@@ -256,7 +270,7 @@ class _Pages:
         for file in self.folder.glob("page-*"):
             file.unlink()
         raise FetchError(
-            f"no row of {self.source.name} can be read, for example {first.id}: {first.reason}; it may have changed "
+            f"no row of {self.source.title} can be read, for example {first.id}: {first.reason}; it may have changed "
             "its schema, or the query selects what matgym cannot hold"
         )
 
@@ -264,7 +278,3 @@ class _Pages:
         if not self.tables:
             return ""
         return f"; {self.kept:,} rows are kept, and the same call continues after them"
-
-
-def _warn(text: str) -> None:
-    warn(text, FetchWarning, stacklevel=5)

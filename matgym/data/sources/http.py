@@ -176,16 +176,16 @@ class Client:
         """Return the sentence for a status that is no success."""
         place = urlsplit(url)
         where = f"{self.source} at {place.netloc.rpartition('@')[2]}"
+        said = _detail(content)
         if status in {401, 403}:
-            fix = "check the key" if self.headers else "it asks for a key, or blocks this address"
-            return f"{where} refuses access (status {status}): {fix}"
+            fix = "check the key" if self.headers else "it needs a key, blocks this address, or forbids such a query"
+            return f"{where} refuses access (status {status}{f': {said}' if said else ''}): {fix}"
         if status == 404:
             return f"{where} has no {place.path} (status 404): check the address, or it has moved"
         if status == BUSY:
             return f"{where} limits the number of requests (status 429): repeat the call later"
         if status >= 500:
             return f"{where} has an error of its own (status {status}): repeat the call later"
-        said = _detail(content)
         return f"{where} does not accept the query (status {status}{f': {said}' if said else ''})"
 
     def _parsed(self, content: bytes, url: str) -> Any:

@@ -48,7 +48,7 @@ class Query:
             object.__setattr__(self, name, _names(name, getattr(self, name)))
         object.__setattr__(self, "formulas", _unique(map(reduced_formula, self.formulas)))
         for symbol in self.elements:
-            if reduced_formula(symbol) != symbol:
+            if not is_element(symbol):
                 raise ConfigurationError(f"elements has {symbol!r}: give symbols of elements, such as C or B")
         if self.atoms is not None:
             low, high = self.atoms
@@ -76,16 +76,22 @@ def reduced_formula(formula: str) -> str:
     Raises:
         ConfigurationError: if it is no formula.
     """
-    from ase.data import atomic_numbers
     from ase.formula import Formula
 
     try:
         counts = Formula(formula).reduce()[0].count()
     except (ValueError, KeyError, IndexError, AttributeError, TypeError, AssertionError, ZeroDivisionError):
         counts = {}  # ASE's parser raises what a wrong formula provokes
-    if not counts or any(symbol not in atomic_numbers or symbol == "X" for symbol in counts):
+    if not counts or not all(map(is_element, counts)):
         raise ConfigurationError(f"{formula!r} is no chemical formula: give one such as C, BN or BC2N")
     return "".join(f"{symbol}{count if count > 1 else ''}" for symbol, count in sorted(counts.items()))
+
+
+def is_element(symbol: object) -> bool:
+    """Return whether a text is the symbol of an element."""
+    from ase.data import atomic_numbers
+
+    return symbol in atomic_numbers and symbol != "X"  # ASE's name for an unknown atom
 
 
 def _names(name: str, values: Any) -> tuple[str, ...]:

@@ -223,10 +223,10 @@ class Fetched:
         return cls(table, rejected, provenance)
 
 
-def write_table(path: Path, table: pa.Table, held: Mapping[str, Any]) -> None:
-    """Write a table to Parquet atomically, with JSON in the metadata of its schema."""
+def write_table(path: Path, table: pa.Table, held: Mapping[str, Any], *, durable: bool = True) -> None:
+    """Write a table to Parquet atomically, with JSON in the metadata of its schema; see `atomic_path`."""
     metadata = {KEY: json.dumps(held).encode()}
-    with atomic_path(path) as scratch:
+    with atomic_path(path, durable=durable) as scratch:
         pq.write_table(table.replace_schema_metadata(metadata), scratch)
 
 
