@@ -45,7 +45,25 @@ def _files() -> type[Source]:
     return Files
 
 
-SOURCES: Final[Mapping[str, Callable[[], type[Source]]]] = {"optimade": _optimade, "nomad": _nomad, "files": _files}
+def _materials_project() -> type[Source]:
+    from matgym.data.sources.materials_project import MaterialsProject
+
+    return MaterialsProject
+
+
+def _jarvis() -> type[Source]:
+    from matgym.data.sources.jarvis import Jarvis
+
+    return Jarvis
+
+
+SOURCES: Final[Mapping[str, Callable[[], type[Source]]]] = {
+    "optimade": _optimade,
+    "mp": _materials_project,
+    "nomad": _nomad,
+    "jarvis": _jarvis,
+    "files": _files,
+}
 """Functions that return the classes of the sources, by name; their modules are imported when they are chosen."""
 
 

@@ -39,6 +39,21 @@ _SHORTEST_SECRET: Final = 4
 
 
 @dataclass(frozen=True)
+class Answer:
+    """An answer of a server.
+
+    Attributes:
+        status: its status.
+        headers: its headers; names are compared without regard to case.
+        content: its body.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Client:
     """A client of one source. Requests that fail for a passing reason are repeated.
 
@@ -70,25 +85,36 @@ class Client:
         Raises:
             FetchError: if there is none, with the reason and the fix in one sentence.
         """
-        return self._json("GET", url + (f"?{urlencode(parameters)}" if parameters else ""), None)
+        return self._parsed(self.answer("GET", url + (f"?{urlencode(parameters)}" if parameters else "")).content, url)
 
     def post(self, url: str, content: Any) -> Any:
         """Return the JSON that a POST request with JSON answers; see `get`."""
-        return self._json("POST", url, json.dumps(content).encode())
+        return self._parsed(self.answer("POST", url, json.dumps(content).encode()).content, url)
 
-    def _json(self, method: str, url: str, body: bytes | None) -> Any:
+    def answer(self, method: str, url: str, body: bytes | None = None, **headers: str) -> Answer:
+        """Return the answer to a request, whatever its content.
+
+        Args:
+            method: GET or POST.
+            url: the address.
+            body: JSON to send, if any.
+            **headers: further headers of this request.
+
+        Raises:
+            FetchError: if there is none, with the reason and the fix in one sentence.
+        """
         check_url(url)
         problem: str | None = None
         for attempt in range(self.retries + 1):
             wait = min(self.backoff_s * 2**attempt, LONGEST_BACKOFF_S)
-            status, headers, content, problem = self._once(method, url, body)
-            if problem is None and status < 300:
-                return self._parsed(content, url)
+            found, problem = self._once(method, url, body, headers)
+            if problem is None and found.status < 300:
+                return found
             if problem is None:
-                problem = self._sentence(status, content, url)
-                if status not in AGAIN:
+                problem = self._sentence(found.status, found.content, url)
+                if found.status not in AGAIN:
                     break
-                asked = _asked_wait(headers)
+                asked = _asked_wait(found.headers)
                 if asked > LONGEST_WAIT_S:
                     problem += f"; it asks to wait {asked:,.0f} s, so repeat the call after that"
                     break
@@ -97,12 +123,12 @@ class Client:
                 time.sleep(wait)
         raise FetchError(redacted(str(problem), self.headers.values()))
 
-    def _once(self, method: str, url: str, body: bytes | None) -> tuple[int, Mapping[str, str], bytes, str | None]:
-        """Return status, headers and content of an answer, or what went wrong with the connection."""
+    def _once(self, method: str, url: str, body: bytes | None, more: Mapping[str, str]) -> tuple[Answer, str | None]:
+        """Return an answer, or what went wrong with the connection."""
         import urllib3
 
-        content, response = b"", None
-        headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **self.headers}
+        content, response = bytearray(), None
+        headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **self.headers, **more}
         if body is not None:
             headers["Content-Type"] = "application/json"
         # urllib3 only follows redirects here: repetitions also have to cover the reading of the body below.
@@ -117,15 +143,16 @@ class Client:
             for chunk in response.stream(_CHUNK):
                 content += chunk
                 if len(content) > MAX_BODY_BYTES:
+                    response.close()  # what follows must not be taken for the next answer
                     raise FetchError(
                         f"{self.source} answers with more than {MAX_BODY_BYTES:,} bytes: ask for less in a page"
                     )
         except urllib3.exceptions.HTTPError as error:
-            return 0, {}, b"", self._reason(error, url)
+            return Answer(0, {}, b""), self._reason(error, url)
         finally:
             if response is not None:
                 response.release_conn()
-        return response.status, response.headers, content, None
+        return Answer(response.status, response.headers, bytes(content)), None
 
     def _reason(self, error: Exception, url: str) -> str:
         """Return the sentence for an error of the connection."""

@@ -23,7 +23,7 @@ KEY: Final = "0123456789abcdefghijklmnopqrstuv"
 
 RELEASE: Final = "2026.11.13"
 
-THERMO_TYPES: Final = {"GGA_GGA+U": 0.0, "GGA_GGA+U_R2SCAN": -0.05, "R2SCAN": -0.1}
+THERMO_TYPES: Final = {"GGA_GGA+U": 0.0, "GGA_GGA+U_R2SCAN": -0.05, "r2SCAN": -0.1}
 """Thermo types, with what each adds to the energies, so that no test can take one for another."""
 
 MAX_LIMIT: Final = 1000
