@@ -33,8 +33,9 @@ def fetched_of(path, **query):
 def check(fetched, expected):
     assert len(fetched) == len(expected)
     for crystal, atoms in zip(fetched.crystals(), expected, strict=True):
-        np.testing.assert_allclose(crystal.cell, atoms.cell.array, atol=1e-6)
-        np.testing.assert_allclose(crystal.fractional @ crystal.cell, atoms.positions, atol=1e-6)
+        read = Atoms(crystal.numbers, scaled_positions=crystal.fractional, cell=crystal.cell, pbc=True)
+        np.testing.assert_allclose(read.cell.cellpar(), atoms.cell.cellpar(), atol=1e-5)  # CIF turns cells
+        np.testing.assert_allclose(read.get_all_distances(mic=True), atoms.get_all_distances(mic=True), atol=1e-5)
         assert crystal.numbers.tolist() == atoms.numbers.tolist()
 
 
@@ -113,10 +114,7 @@ def test_tables_name_files_or_hold_cif_or_json(tmp_path):
     check(fetched, written)
     assert fetched.ids == ["x", "y"]
     assert fetched.values("band_gap").tolist() == [5.5, 6.4]
-    assert [each.reason for each in fetched.rejected] == [
-        "its structure cannot be read: there is no file 'c.cif'".removeprefix("its structure cannot be read: "),
-        "it names no structure",
-    ]
+    assert [each.reason for each in fetched.rejected] == ["there is no file 'c.cif'", "it names no structure"]
     rows = [{"cif": (tmp_path / "a.cif").read_text()}, {"cif": json.dumps(MIXED.as_dict(), default=str)}]
     import csv
 
