@@ -191,7 +191,7 @@ class _Pages:
         if lost := len(self.rejected) - twice:
             first = next(each for each in self.rejected if each.reason != DUPLICATE)
             yield f"{lost:,} of {self.row:,} rows of {title} are kept out, for example {first.id}: {first.reason}"
-        missing = (self.total or 0) - self.row
+        missing = (self.total or 0) - (self.row - twice)
         if self.complete and self.query.limit is None and missing > 0:
             yield f"{title} announced {self.total:,} rows, and gave {missing:,} fewer"
         for each in self.source.columns(self.query):
