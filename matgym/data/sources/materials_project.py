@@ -6,20 +6,21 @@ the next identifiers. A cursor is a place in the list of identifiers.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
-from typing import Any, Final
+from itertools import chain, islice
+from typing import Any, ClassVar, Final
 
 import numpy as np
+from typing_extensions import override
 
-from matgym.data.sources.base import Page, Source
+from matgym.data.sources.base import Page, Row
 from matgym.data.sources.entries import Entry, array, crystal_of
-from matgym.data.sources.http import Client, check_url
 from matgym.data.sources.mp_client import ENDPOINT, NAME, PAGES, Collection, MpApi
 from matgym.data.sources.properties import Field, at
-from matgym.data.sources.query import Query
-from matgym.errors import ConfigurationError, FetchError, RowError, require_counts
+from matgym.data.sources.query import Query, is_element
+from matgym.data.sources.web import WebSource
+from matgym.errors import ConfigurationError, FetchError, RowError, require_within
 from matgym.structures import Crystal
 
 THERMO_TYPES: Final = ("GGA_GGA+U_R2SCAN", "GGA_GGA+U", "R2SCAN")
@@ -30,6 +31,9 @@ THERMO: Final = "thermo."
 
 MOST_IDS: Final = 100
 """Most identifiers in a request: some servers in between take no longer addresses."""
+
+MOST_LISTED: Final = 1000
+"""Most rows that Materials Project gives in an answer."""
 
 FIELDS: Final = {
     "band_gap": Field("band_gap", method="DFT"),
@@ -42,68 +46,76 @@ FIELDS: Final = {
 }
 
 
-@dataclass
-class MaterialsProject(Source):
+@dataclass(frozen=True)
+class MaterialsProject(WebSource):
     """Crystals of Materials Project with computed values.
 
-    The key comes from the environment, `MP_API_KEY` or `PMG_MAPI_KEY`. Energies come from the documents of one thermo
-    type, which is stored with each value. The first question imports mp-api, which takes 20 s or more.
+    The key comes from the environment, `MP_API_KEY` or `PMG_MAPI_KEY`, and so does the address, `MP_API_ENDPOINT`, if
+    `url` is empty. Energies come from the documents of one thermo type, which is stored with each value. The first
+    question imports mp-api, which takes 20 s or more.
 
     Attributes:
-        url: address of the interface; `MP_API_ENDPOINT`, or that of Materials Project, if it is empty.
         thermo_type: mixing scheme of the energies, one of `THERMO_TYPES`.
         gnome: whether structures of GNoME belong to the answer; their licence is CC BY-NC 4.0.
         page_rows: documents in a page, up to `MOST_IDS`.
         list_rows: identifiers in an answer that lists them, up to 1000.
-        client: what sends the requests; the key is added.
 
     Raises:
         ConfigurationError: if a setting is impossible.
     """
 
-    url: str = ""
     thermo_type: str = THERMO_TYPES[0]
     gnome: bool = False
     page_rows: int = MOST_IDS
-    list_rows: int = 1000
-    client: Client = field(default_factory=lambda: Client(NAME))
+    list_rows: int = MOST_LISTED
+    name: ClassVar[str] = "mp"
 
-    name = "mp"
-
+    @override
     def __post_init__(self) -> None:
-        self.url = (self.url or os.environ.get("MP_API_ENDPOINT") or ENDPOINT).rstrip("/")
-        check_url(self.url)
+        super().__post_init__()
         if self.thermo_type not in THERMO_TYPES:
             raise ConfigurationError(f"thermo_type={self.thermo_type!r}: choose from {', '.join(THERMO_TYPES)}")
-        require_counts(page_rows=self.page_rows, list_rows=self.list_rows)
-        if self.page_rows > MOST_IDS:
-            raise ConfigurationError(f"page_rows={self.page_rows} must be at most {MOST_IDS}")
+        require_within(1, MOST_IDS, page_rows=self.page_rows)
+        require_within(1, MOST_LISTED, list_rows=self.list_rows)
 
     @property
+    @override
+    def title(self) -> str:
+        return NAME
+
+    @property
+    @override
+    def base(self) -> str:
+        return (self.url or os.environ.get("MP_API_ENDPOINT") or ENDPOINT).rstrip("/")
+
+    @property
+    @override
     def fields(self) -> Mapping[str, Field]:
-        """Where the documents hold properties."""
         return FIELDS
 
     @property
+    @override
     def identity(self) -> dict[str, str]:
-        """Address, thermo type, and whether GNoME belongs to the answer."""
-        return {"url": self.url, "thermo_type": self.thermo_type, "gnome": "included" if self.gnome else "excluded"}
+        gnome = "included" if self.gnome else "excluded"
+        return {**super().identity, "thermo_type": self.thermo_type, "gnome": gnome}
 
+    @override
     def about(self) -> dict[str, str]:
-        """Return release and licence of the data."""
         licence = "CC BY 4.0" + (", and CC BY-NC 4.0 of the structures of GNoME" if self.gnome else "")
         return {"version": self._api.heartbeat[0], "licence": licence}
 
+    @override
     def count(self, query: Query) -> int:
-        """Return the number of materials that meet a query."""
         return sum(self._api.count(each) for each in self._conditions(query))
 
+    @override
     def pages(self, query: Query, cursor: str | None) -> Iterator[Page]:
-        """Yield pages of documents, in the order of their identifiers."""
         fields = self._fields(query)
-        total = self.count(query)
+        searches = self._conditions(query)
+        totals = [self._api.count(each) for each in searches]
+        ids = chain.from_iterable(map(self._listed, searches, totals))
         place, _, last = (cursor or "0:").partition(":")
-        ids, done, seen = self._ids(query), int(place), set[str]()
+        done, seen = int(place), set[str]()
         if done and list(islice(ids, done))[-1:] != [last]:
             raise FetchError(f"the list of materials of {NAME} has changed meanwhile: fetch it anew (--refresh)")
         chunk = list(islice(ids, self.page_rows))
@@ -115,21 +127,18 @@ class MaterialsProject(Source):
             found = self._documents(new, fields)
             # What is listed twice, or has no document, is a row without a structure.
             rows = [found.pop(each, {"material_id": each}) for each in chunk]
-            yield Page(rows, f"{done}:{chunk[-1]}" if following else None, total)
+            yield Page(rows, f"{done}:{chunk[-1]}" if following else None, sum(totals))
             chunk = following
 
-    def label(self, row: Any) -> str:
-        """Return the identifier of a row."""
+    @override
+    def label(self, row: Row) -> str:
         return str(row["material_id"])
 
-    def entry(self, row: Any, query: Query) -> Entry:
-        """Return the entry of a document."""
+    @override
+    def entry(self, row: Row, query: Query) -> Entry:
         crystal = crystal_of_pymatgen(row.get("structure"))
-        values, methods = {}, {}
-        for name, where in self.chosen(query).items():
-            value = where.read(row, len(crystal.numbers))
-            if value is not None:
-                values[name], methods[name] = value, _method(row, where)
+        values, _ = self.read_values(row, query, len(crystal.numbers))
+        methods = {name: _method(row, where) for name, where in self.chosen(query).items() if name in values}
         modified = row.get("last_updated")
         return Entry(
             self.label(row),
@@ -144,7 +153,7 @@ class MaterialsProject(Source):
 
     @cached_property
     def _api(self) -> MpApi:
-        return MpApi(self.url, self.client)
+        return MpApi(self.base, self.client)
 
     def _conditions(self, query: Query) -> list[dict[str, Any]]:
         """Return the arguments of one or more searches, whose answers together are that of a query.
@@ -195,16 +204,14 @@ class MaterialsProject(Source):
                     )
         return {each: list(dict.fromkeys(names + wanted[each])) for each, names in always.items()}
 
-    def _ids(self, query: Query) -> Iterator[str]:
-        """Yield the identifiers of the materials that meet a query, as the server lists them."""
-        for conditions in self._conditions(query):
-            total = self._api.count(conditions)
-            for page in range(1, -(-total // self.list_rows) + 1):
-                place = {"_page": page, "_sort_fields": "material_id"}
-                rows = self._api.search("summary", ["material_id"], self.list_rows, **conditions, **place)
-                if not rows:
-                    raise FetchError(f"{NAME} announces {total:,} materials, but lists fewer: repeat the call later")
-                yield from (self.label(row) for row in rows)
+    def _listed(self, conditions: Mapping[str, Any], total: int) -> Iterator[str]:
+        """Yield the identifiers of the materials that meet the conditions of a search, as the server lists them."""
+        for page in range(1, -(-total // self.list_rows) + 1):
+            place = {"_page": page, "_sort_fields": "material_id"}
+            rows = self._api.search("summary", ["material_id"], self.list_rows, **conditions, **place)
+            if not rows:
+                raise FetchError(f"{NAME} announces {total:,} materials, but lists fewer: repeat the call later")
+            yield from (self.label(row) for row in rows)
 
     def _documents(self, ids: Sequence[str], fields: Mapping[Collection, list[str]]) -> dict[str, dict[str, Any]]:
         """Return the documents of materials by identifier, with those of their energies as the field `thermo`."""
@@ -262,7 +269,7 @@ def crystal_of_pymatgen(content: Any) -> Crystal:
         species = at(site, "species")
         for each in species if isinstance(species, list) else [species]:
             symbol, share = at(each, "element"), at(each, "occu")
-            if not isinstance(symbol, str) or symbol not in atomic_numbers or not isinstance(share, int | float):
+            if not isinstance(symbol, str) or not is_element(symbol) or not isinstance(share, int | float):
                 raise RowError(f"it has a site with {symbol!r:.20} and the occupancy {share!r:.20}")
             places.append(place)
             numbers.append(atomic_numbers[symbol])
