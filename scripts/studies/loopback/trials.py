@@ -14,7 +14,6 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from matgym.data.sources import Fetched, Query, Source, source_of
-from matgym.data.sources.http import Client
 from matgym.errors import FetchError, FetchWarning
 from scripts.studies.loopback.materials_project import KEY, MaterialsProject, documents, prototypes
 from scripts.studies.loopback.nomad import Nomad, archives
@@ -62,10 +61,9 @@ PROPERTIES: Final = {"optimade": ("_exmpl_band_gap",), "nomad": ("band_gap",), "
 
 def source_at(name: str, url: str, timeout_s: float = 30.0) -> Source:
     """Return a source whose server is at an address; it has pages of 10 rows, and not much patience."""
-    if name == "mp":
-        client = Client("Materials Project", retries=2, backoff_s=0.02, timeout_s=timeout_s)
-        return source_of(name, url=url, client=client, page_rows=10, list_rows=10)
-    return source_of(name, url=url, retries=2, backoff_s=0.02, timeout_s=timeout_s, page_rows=10)
+    lists = {"list_rows": 10} if name == "mp" else {}
+    patience = {"retries": 2, "backoff_s": 0.02, "timeout_s": timeout_s}
+    return source_of(name, url=url, page_rows=10, **patience, **lists)
 
 
 @contextmanager
