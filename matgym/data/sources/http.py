@@ -237,7 +237,7 @@ def same_host(link: str, base: str, source: str) -> str:
         raise FetchError(
             f"{source} names a next page on another host, {str(there.hostname)[:80]}: fetch that one itself"
         )
-    if here.scheme == "https" or not there.scheme:
+    if here.scheme == "https" or there.scheme not in {"http", "https"}:
         there = there._replace(scheme=here.scheme, netloc=here.netloc)
     return urlunsplit(there)
 

@@ -6,14 +6,17 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
 from matgym.data.sources import Fetched, Query, Source, source_of
+from matgym.data.sources.http import Client
 from matgym.errors import FetchError, FetchWarning
+from scripts.studies.loopback.materials_project import KEY, MaterialsProject, documents, prototypes
 from scripts.studies.loopback.nomad import Nomad, archives
 from scripts.studies.loopback.optimade import BeforeOptimade, optimade_server
 from scripts.studies.loopback.server import Answer, Fault, Loopback, Request
@@ -30,8 +33,10 @@ RETRY_AFTER_S: Final = 1
 SILENCE_S: Final = 2.0
 """Longest silence that the client accepts in the trials of that fault."""
 
-LONGEST_S: Final = 120.0
-"""Longest time until a process has stored its first page."""
+ROOT: Final = Path(__file__).parents[3]
+
+LONGEST_S: Final = 600.0
+"""Longest time until a process has stored its first page: mp-api alone takes half a minute to import."""
 
 
 @dataclass(frozen=True)
@@ -41,33 +46,41 @@ class Subject:
     Attributes:
         name: name of the source.
         answer: function that answers.
-        path: path of the requests for pages.
-        query: what is fetched.
-        options: arguments of the source, besides its address.
+        path: path of the requests that are counted.
+        second: number of the first of these requests after the first page.
     """
 
     name: str
     answer: Callable[[Request], Answer]
     path: str
-    query: Query
-    options: Mapping[str, Any] = field(default_factory=dict)
+    second: int = 2
 
-    def source(self, url: str, timeout_s: float = 30.0) -> Source:
-        """Return the source, which asks the server at an address, without much patience."""
-        patience = {"retries": 2, "backoff_s": 0.02, "timeout_s": timeout_s}
-        return source_of(self.name, url=url, **patience, **self.options)
+
+PROPERTIES: Final = {"optimade": ("_exmpl_band_gap",), "nomad": ("band_gap",), "mp": ("band_gap",)}
+"""What is fetched, by source."""
+
+
+def source_at(name: str, url: str, timeout_s: float = 30.0) -> Source:
+    """Return a source whose server is at an address; it has pages of 10 rows, and not much patience."""
+    if name == "mp":
+        client = Client("Materials Project", retries=2, backoff_s=0.02, timeout_s=timeout_s)
+        return source_of(name, url=url, client=client, page_rows=10, list_rows=10)
+    return source_of(name, url=url, retries=2, backoff_s=0.02, timeout_s=timeout_s, page_rows=10)
 
 
 @contextmanager
 def subjects() -> Iterator[dict[str, Subject]]:
     """Yield the sources, by name, while the real OPTIMADE server runs."""
     with ExitStack() as stack:
-        optimade = BeforeOptimade(stack.enter_context(optimade_server()))
-        own, gap = Query(properties=("_exmpl_band_gap",)), Query(properties=("band_gap",))
+        behind = BeforeOptimade(stack.enter_context(optimade_server()))
+        # mp-api counts twice, lists the identifiers of two pages, and gets a page, before it lists those of the third.
+        summary = MaterialsProject(documents(prototypes()))
         found = (
-            Subject("optimade", optimade, "/structures", own, {"page_rows": 10}),
-            Subject("nomad", Nomad(archives()), "/entries/archive/query", gap, {"page_rows": 10}),
+            Subject("optimade", behind, "/structures"),
+            Subject("nomad", Nomad(archives()), "/entries/archive/query"),
+            Subject("mp", summary, "/materials/summary", 6),
         )
+        stack.enter_context(patch.dict(os.environ, {"MP_API_KEY": KEY}))
         yield {each.name: each for each in found}
 
 
@@ -117,12 +130,14 @@ def trial(subject: Subject, kind: str, folder: Path) -> dict[str, Any]:
         folder: an empty folder.
     """
     with Loopback(subject.answer) as loopback:
-        source, query = subject.source(loopback.url, SILENCE_S if kind == "silence" else 30.0), subject.query
+        source = source_at(subject.name, loopback.url, SILENCE_S if kind == "silence" else 30.0)
+        query = Query(properties=PROPERTIES[subject.name])
         whole = tried(source, query, folder / "whole").fetched
 
         def disturbed(name: str, last: int | None) -> Outcome:
             loopback.requests.clear()
-            loopback.faults = [Fault(kind, subject.path, first=2, last=last, retry_after=str(RETRY_AFTER_S))]
+            fault = Fault(kind, subject.path, first=subject.second, last=last, retry_after=str(RETRY_AFTER_S))
+            loopback.faults = [fault]
             outcome = tried(source, query, folder / name)
             loopback.faults = []
             return outcome
@@ -130,7 +145,7 @@ def trial(subject: Subject, kind: str, folder: Path) -> dict[str, Any]:
         lasting = disturbed("lasting", None)
         kept = len(lasting.fetched) if lasting.fetched is not None else rows_in(folder / "lasting")
         repeated = tried(source, query, folder / "lasting", refresh=not lasting.failed).fetched
-        passing = disturbed("passing", 2)
+        passing = disturbed("passing", subject.second)
         again = tried(source, query, folder / "passing").fetched if passing.failed else passing.fetched
         return {
             "source": subject.name,
@@ -150,18 +165,22 @@ def trial(subject: Subject, kind: str, folder: Path) -> dict[str, Any]:
 def killed(subject: Subject, folder: Path) -> dict[str, Any]:
     """Return what is kept of a fetch whose process is killed in the second page, and what the next call makes of it."""
     with Loopback(subject.answer) as loopback:
-        source, query = subject.source(loopback.url), subject.query
+        source, query = source_at(subject.name, loopback.url), Query(properties=PROPERTIES[subject.name])
         whole = tried(source, query, folder / "whole").fetched
         loopback.requests.clear()
-        loopback.faults = [Fault("silence", subject.path, first=2)]
-        patient = {**subject.options, "url": loopback.url, "timeout_s": 60.0}
+        loopback.faults = [Fault("silence", subject.path, first=subject.second)]
+        arguments = (subject.name, loopback.url, 60.0)
         code = (
-            "from pathlib import Path; from matgym.data.sources import Query, source_of\n"
-            f"source_of({subject.name!r}, **{patient!r}).fetch({query!r}, Path({str(folder / 'killed')!r}))"
+            "from pathlib import Path; from matgym.data.sources import Query\n"
+            "from scripts.studies.loopback.trials import source_at\n"
+            f"source_at(*{arguments!r}).fetch({query!r}, Path({str(folder / 'killed')!r}))"
         )
-        process = subprocess.Popen([sys.executable, "-c", code], env=os.environ)  # noqa: S603  # this Python
+        process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)  # noqa: S603  # this Python
         end = time.monotonic() + LONGEST_S
-        while sum(subject.path in each.path for each in list(loopback.requests)) < 2 and time.monotonic() < end:
+        while (
+            sum(subject.path in each.path for each in list(loopback.requests)) < subject.second
+            and time.monotonic() < end
+        ):
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -169,10 +188,9 @@ def killed(subject: Subject, folder: Path) -> dict[str, Any]:
         loopback.faults = []
         loopback.requests.clear()
         resumed = tried(source, query, folder / "killed").fetched
-        pages = sum(subject.path in each.path for each in loopback.requests)
         return {
             "source": subject.name, "rows": len(whole or ()), "kept": kept, "resumed_equals": same(resumed, whole),
-            "pages_after": pages,
+            "requests_after": sum(subject.path in each.path for each in loopback.requests),
         }  # fmt: skip
 
 

@@ -46,4 +46,4 @@ def test_a_fault_is_said_and_a_repeated_fetch_is_whole(loopback_subjects, source
 @pytest.mark.parametrize("source", ["optimade", "nomad"])
 def test_a_killed_fetch_continues_after_its_last_page(loopback_subjects, source, tmp_path):
     row = killed(loopback_subjects[source], tmp_path)
-    assert row == {"source": source, "rows": 28, "kept": 10, "resumed_equals": True, "pages_after": 2}
+    assert row == {"source": source, "rows": 28, "kept": 10, "resumed_equals": True, "requests_after": 2}

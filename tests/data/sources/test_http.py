@@ -91,7 +91,7 @@ def test_next_pages_are_on_the_same_host_and_stay_encrypted():
     base = "https://example.org/optimade"
     assert same_host("http://example.org/v1?page=2", base, "x") == "https://example.org/v1?page=2"
     assert same_host("https://www.example.org/v1", base, "x") == "https://example.org/v1"
-    for link in ("http://127.0.0.1:80/v1", "https://example.org.evil.net/v1", "file:///etc/passwd@example.net"):
+    for link in ("http://127.0.0.1:80/v1", "https://example.org.evil.net/v1", "//example.net/v1"):
         with pytest.raises(FetchError, match="names a next page on another host"):
             same_host(link, base, "x")
 
