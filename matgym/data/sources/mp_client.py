@@ -146,7 +146,10 @@ class MpApi:
             except MatgymError:
                 raise
             except json.JSONDecodeError as error:
-                problem = f"the answer of {NAME} is not valid JSON: {error}"
+                problem = (
+                    f"the answer of {NAME} is not valid JSON: {error}: the address is not that of its data, or it is "
+                    "out of order"
+                )
             except MPRestError as error:
                 problem = f"mp-api cannot ask {NAME}: {error}"
             except (ValueError, KeyError, TypeError, AttributeError) as error:

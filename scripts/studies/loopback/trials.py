@@ -62,8 +62,7 @@ PROPERTIES: Final = {"optimade": ("_exmpl_band_gap",), "nomad": ("band_gap",), "
 def source_at(name: str, url: str, timeout_s: float = 30.0) -> Source:
     """Return a source whose server is at an address; it has pages of 10 rows, and not much patience."""
     lists = {"list_rows": 10} if name == "mp" else {}
-    patience = {"retries": 2, "backoff_s": 0.02, "timeout_s": timeout_s}
-    return source_of(name, url=url, page_rows=10, **patience, **lists)
+    return source_of(name, url=url, retries=2, backoff_s=0.02, timeout_s=timeout_s, page_rows=10, **lists)
 
 
 @contextmanager
@@ -71,12 +70,12 @@ def subjects() -> Iterator[dict[str, Subject]]:
     """Yield the sources, by name, while the real OPTIMADE server runs."""
     with ExitStack() as stack:
         behind = BeforeOptimade(stack.enter_context(optimade_server()))
-        # mp-api counts twice, lists the identifiers of two pages, and gets a page, before it lists those of the third.
+        # mp-api counts, lists the identifiers of two pages, and gets a page, before it lists those of the third.
         summary = MaterialsProject(documents(prototypes()))
         found = (
             Subject("optimade", behind, "/structures"),
             Subject("nomad", Nomad(archives()), "/entries/archive/query"),
-            Subject("mp", summary, "/materials/summary", 6),
+            Subject("mp", summary, "/materials/summary", 5),
         )
         stack.enter_context(patch.dict(os.environ, {"MP_API_KEY": KEY}))
         yield {each.name: each for each in found}

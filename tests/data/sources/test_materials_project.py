@@ -265,12 +265,14 @@ def test_offline_is_one_sentence(tmp_path):
 
 def test_rows_without_a_structure_or_thermo_type_are_reported(server, tmp_path):
     server.faults = [Fault("field less", SUMMARY, first=4, last=4)]
-    fetched = source(server).fetch(QUERY, tmp_path)
+    with pytest.warns(FetchWarning, match="5 of 21 rows of Materials Project are kept out"):
+        fetched = source(server).fetch(QUERY, tmp_path)
     assert len(fetched) == 16
     assert {each.reason for each in fetched.rejected} == {"it has no structure"}
     server.requests.clear()
     server.faults = [Fault("field less", "thermo", first=2, last=2)]
-    fetched = source(server).fetch(QUERY, tmp_path, refresh=True)
+    with pytest.warns(FetchWarning, match="for example mp-142: its energies name no thermo type"):
+        fetched = source(server).fetch(QUERY, tmp_path, refresh=True)
     assert len(fetched) == 16
     assert {each.reason for each in fetched.rejected} == {
         "its energies name no thermo type, so they cannot be compared with others"
@@ -304,7 +306,8 @@ def test_a_list_that_repeats_itself_ends(server, tmp_path):
 def test_a_page_that_comes_twice_is_reported(server, tmp_path):
     # The second list of identifiers is that of the first page once more.
     server.faults = [Fault("duplicate page", SUMMARY, first=3, last=3)]
-    fetched = source(server, page_rows=8).fetch(QUERY, tmp_path)
+    with pytest.warns(FetchWarning, match="announced 21 rows, and gave 8 fewer"):
+        fetched = source(server, page_rows=8).fetch(QUERY, tmp_path)
     twice = [each for each in fetched.rejected if "twice" in each.reason]
     assert len(twice) == 8
     assert len(set(fetched.ids)) == len(fetched.ids) == 13
