@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from optimade.filterparser import LarkParser
-from pymatgen.core import Structure
+from pymatgen.core import Element, Structure
 from pymatgen.ext.optimade import OptimadeRester
 
 from matgym.data.sources import Query, source_of
@@ -35,12 +35,12 @@ def server(loopback_subjects):
 def pymatgen(crystal):
     """Return a crystal of matgym as pymatgen has it; atoms at one place are one site."""
     sites: dict[tuple, dict] = {}
+    places: dict[tuple, np.ndarray] = {}
     for place, z, share in zip(crystal.fractional, crystal.numbers, crystal.occupancies, strict=True):
-        sites.setdefault(tuple(np.round(place, 9)), {})[int(z)] = float(share)
-    from pymatgen.core import Element
-
-    kinds = [{Element.from_Z(z): share for z, share in kind.items()} for kind in sites.values()]
-    return Structure(crystal.cell, kinds, list(sites))
+        key = tuple(np.round(place, 9))
+        places.setdefault(key, place)
+        sites.setdefault(key, {})[Element.from_Z(int(z))] = float(share)
+    return Structure(crystal.cell, list(sites.values()), list(places.values()))
 
 
 def test_structures_are_those_that_the_server_was_given(server, tmp_path):
