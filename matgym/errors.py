@@ -65,6 +65,18 @@ class DatasetError(MatgymError, ValueError):
     """A data set that is missing, incomplete, or of another make than asked for."""
 
 
+class FetchError(MatgymError, RuntimeError):
+    """Data that could not be fetched from a source."""
+
+
+class RowError(MatgymError, ValueError):
+    """A row of a source that holds no structure, or an impossible value."""
+
+
+class FetchWarning(UserWarning):
+    """Fetched data that are not all that was asked for."""
+
+
 class WeightsError(MatgymError, ValueError):
     """Weights that are missing, damaged, or meant for another structure."""
 

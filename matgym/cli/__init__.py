@@ -24,7 +24,7 @@ from matgym.cli import (
     tune,
 )
 from matgym.cli.console import print_note, printing
-from matgym.errors import DamagedFileWarning, KeptFilesWarning, MatgymError, TableWarning
+from matgym.errors import DamagedFileWarning, FetchWarning, KeptFilesWarning, MatgymError, TableWarning
 from matgym.version import __version__
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -60,7 +60,7 @@ def _show_warnings() -> None:
     shown = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if issubclass(category, DamagedFileWarning | KeptFilesWarning | TableWarning):
+        if issubclass(category, DamagedFileWarning | FetchWarning | KeptFilesWarning | TableWarning):
             print_note("Note", "yellow", str(message))
         else:
             shown(message, category, *place, **more)

@@ -1,4 +1,4 @@
-"""`matgym data`: build data sets and describe them."""
+"""`matgym data`: build and fetch data sets, and describe them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from matgym.cli.console import Force, Json, Scheduler, Workers, print_result, progress
+from matgym.cli.fetch import fetch
 
-app = typer.Typer(no_args_is_help=True, help="Build and inspect data sets.")
+app = typer.Typer(no_args_is_help=True, help="Build, fetch and inspect data sets.")
+app.command()(fetch)
 
 
 @app.command()

@@ -204,7 +204,7 @@ def _of_table(path: Path, name: str, reading: Reading) -> Iterator[Entry]:
     Raises:
         DatasetError: if it is no table, or lacks a column.
     """
-    header, rows = _table(path)
+    header, rows = read_csv(path)
     if name not in header:
         raise DatasetError(f"{path.name} has no column {name!r}; it has {', '.join(header) or 'none'}")
     column = next((each for each in FILE_COLUMNS if each in header and each != name), None)
@@ -225,7 +225,7 @@ def _of_table(path: Path, name: str, reading: Reading) -> Iterator[Entry]:
             yield f"row {number} ({text})", partial(_named, path.parent, text, reading), cells[name]
 
 
-def _table(path: Path) -> tuple[list[str], list[list[str]]]:
+def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of a table; comma, semicolon or tab between columns.
 
     Raises:
@@ -301,13 +301,13 @@ def _of_frames(path: Path, name: str, reading: Reading) -> Iterator[Entry]:
     if path.suffix.lower() not in FRAMES:
         yield _of_atoms(path.name, partial(read_atoms, path, reading), name, reading)
         return
-    frames = list(_frames(path))
+    frames = list(frames_of(path))
     for number, frame in enumerate(frames, 1):
         title = path.name if len(frames) == 1 else f"{path.name}, frame {number}"
-        yield _of_atoms(title, partial(_atoms_in, frame), name, reading)
+        yield _of_atoms(title, partial(atoms_in, frame), name, reading)
 
 
-def _frames(path: Path) -> Iterator[str]:
+def frames_of(path: Path) -> Iterator[str]:
     """Yield the text of each frame of an XYZ file; a frame whose first line is no number takes the rest with it.
 
     Raises:
@@ -328,7 +328,7 @@ def _frames(path: Path) -> Iterator[str]:
         place = end
 
 
-def _atoms_in(frame: str) -> "Atoms":
+def atoms_in(frame: str) -> "Atoms":
     """Return the atoms of a frame of extended XYZ.
 
     Raises:
@@ -375,7 +375,7 @@ def _of_folder(folder: Path, name: str, reading: Reading) -> Iterator[Entry]:
     """
     files = sorted(file for file in folder.iterdir() if is_file(file) and not file.name.startswith("."))
     tables = [file for file in files if file.suffix.lower() in TABLES]
-    labelled = [file for file in tables if name in _table(file)[0]]
+    labelled = [file for file in tables if name in read_csv(file)[0]]
     others = [file for file in files if file not in tables]
     if len(labelled) > 1:
         raise DatasetError(
@@ -383,7 +383,7 @@ def _of_folder(folder: Path, name: str, reading: Reading) -> Iterator[Entry]:
             "give one of them as the data"
         )
     if labelled:
-        rows = _table(labelled[0])[1]
+        rows = read_csv(labelled[0])[1]
         yield from _of_table(labelled[0], name, reading)
         cells = {cell.strip() for row in rows for cell in row}
         for file in others:
