@@ -17,7 +17,7 @@ from warnings import catch_warnings, simplefilter
 
 from matgym.data.sources.http import Client, redacted
 from matgym.data.sources.properties import at
-from matgym.errors import FetchError, MatgymError, MissingExtraError, one_line
+from matgym.errors import FetchError, MatgymError, MissingExtraError
 
 NAME: Final = "Materials Project"
 ENDPOINT: Final = "https://api.materialsproject.org"
@@ -157,7 +157,7 @@ class MpApi:
                     f"mp-api cannot read the answer of {NAME} ({error!r:.80}): it may have changed its schema, so "
                     "install the newest mp-api"
                 )
-        raise FetchError(redacted(one_line(problem), [key]))
+        raise FetchError(redacted(" ".join(problem.split()), [key]))
 
 
 @dataclass(frozen=True)
