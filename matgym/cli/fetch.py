@@ -15,7 +15,7 @@ SHOWN: Final = 10
 
 
 def fetch(
-    source: Annotated[str, typer.Argument(help="Source: optimade, nomad or files.")],
+    source: Annotated[str, typer.Argument(help="Source: optimade, mp, nomad, jarvis or files.")],
     output: Annotated[Path | None, typer.Option(help="Output Parquet file. Default: SOURCE.parquet.")] = None,
     formula: Annotated[str, typer.Option(help="Compositions, of which a structure has one, such as C,BN.")] = "",
     elements: Annotated[str, typer.Option(help="Elements, all of which a structure contains, such as B,N.")] = "",
@@ -31,6 +31,8 @@ def fetch(
     url: Annotated[
         str, typer.Option(help="Address of the interface, for another provider, a mirror or an Oasis.")
     ] = "",
+    dataset: Annotated[str, typer.Option(help="jarvis: the data set. Default: dft_2d.")] = "",
+    thermo_type: Annotated[str, typer.Option(help="mp: mixing scheme of energies. Default: GGA_GGA+U_R2SCAN.")] = "",
     path: Annotated[Path | None, typer.Option(help="files: a file or folder.")] = None,
     column: Annotated[str, typer.Option(help="files: column of the structures.")] = "",
     timeout: Annotated[float | None, typer.Option(min=0.01, max=3600.0, help="Longest silence, s.")] = None,
@@ -50,6 +52,7 @@ def fetch(
 
     given: dict[str, Any] = {
         "provider": provider, "url": url, "path": path, "column": column, "timeout_s": timeout, "retries": retries,
+        "dataset": dataset, "thermo_type": thermo_type,
     }  # fmt: skip
     asked = source_of(source, **{name: value for name, value in given.items() if value not in {None, ""}})
     atoms = (min_atoms or 1, max_atoms or MOST_ATOMS) if min_atoms or max_atoms else None
