@@ -85,6 +85,11 @@ class MaterialsProject(WebSource):
 
     @property
     @override
+    def delay(self) -> str:
+        return "imports mp-api, 20 s or more"
+
+    @property
+    @override
     def base(self) -> str:
         return (self.url or os.environ.get("MP_API_ENDPOINT") or ENDPOINT).rstrip("/")
 
