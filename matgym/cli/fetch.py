@@ -69,7 +69,7 @@ def fetch(
     target = output or Path(f"{source}.parquet")
     check_output(target, force=force, inputs=[path] if path else [])
     with progress() as show:
-        show(source, 0, limit)
+        show(source, 0, limit, asked.delay)
 
         def on_page(rows: int, total: int | None) -> None:
             show(source, rows, min(limit or total, total) if total is not None else limit, f"{rows:,} rows")

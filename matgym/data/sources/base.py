@@ -69,6 +69,11 @@ class Source(ABC):
         return self.name
 
     @property
+    def delay(self) -> str:
+        """What takes long before the first row, for the line of progress; empty for nothing."""
+        return ""
+
+    @property
     @abstractmethod
     def identity(self) -> dict[str, str]:
         """What an answer depends on besides the query, such as provider and address; without keys."""

@@ -85,6 +85,11 @@ class MaterialsProject(WebSource):
 
     @property
     @override
+    def delay(self) -> str:
+        return "imports mp-api, 20 s or more"
+
+    @property
+    @override
     def base(self) -> str:
         return (self.url or os.environ.get("MP_API_ENDPOINT") or ENDPOINT).rstrip("/")
 
@@ -206,12 +211,18 @@ class MaterialsProject(WebSource):
 
     def _listed(self, conditions: Mapping[str, Any], total: int) -> Iterator[str]:
         """Yield the identifiers of the materials that meet the conditions of a search, as the server lists them."""
+        listed = set[str]()
         for page in range(1, -(-total // self.list_rows) + 1):
             place = {"_page": page, "_sort_fields": "material_id"}
-            rows = self._api.search("summary", ["material_id"], self.list_rows, **conditions, **place)
-            if not rows:
+            for _ in range(self.retries + 1):
+                rows = self._api.search("summary", ["material_id"], self.list_rows, **conditions, **place)
+                ids = [self.label(row) for row in rows]
+                if listed.isdisjoint(ids):
+                    break  # otherwise it is the page before, which may come once by mistake
+            if not ids:
                 raise FetchError(f"{NAME} announces {total:,} materials, but lists fewer: repeat the call later")
-            yield from (self.label(row) for row in rows)
+            listed |= set(ids)
+            yield from ids
 
     def _documents(self, ids: Sequence[str], fields: Mapping[Collection, list[str]]) -> dict[str, dict[str, Any]]:
         """Return the documents of materials by identifier, with those of their energies as the field `thermo`."""

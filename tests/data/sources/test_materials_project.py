@@ -303,14 +303,18 @@ def test_a_list_that_repeats_itself_ends(server, tmp_path):
     assert len(fetched) == 8
 
 
-def test_a_page_that_comes_twice_is_reported(server, tmp_path):
-    # The second list of identifiers is that of the first page once more.
+def test_a_page_that_comes_twice_is_asked_for_again_and_then_reported(server, tmp_path):
+    # The second list of identifiers is the first one, once or always.
     server.faults = [Fault("duplicate page", SUMMARY, first=3, last=3)]
-    with pytest.warns(FetchWarning, match="announced 21 rows, and gave 8 fewer"):
-        fetched = source(server, page_rows=8).fetch(QUERY, tmp_path)
-    twice = [each for each in fetched.rejected if "twice" in each.reason]
-    assert len(twice) == 8
-    assert len(set(fetched.ids)) == len(fetched.ids) == 13
+    fetched = source(server, page_rows=8).fetch(QUERY, tmp_path / "once")
+    assert len(fetched) == 21
+    assert not fetched.rejected
+    server.requests.clear()
+    server.faults = [Fault("duplicate page", SUMMARY, first=3)]
+    with pytest.warns(FetchWarning, match="announced 21 rows, and gave 5 fewer"):
+        fetched = source(server, page_rows=8).fetch(QUERY, tmp_path / "always")
+    assert [each.reason for each in fetched.rejected] == ["it is there already: the source gave it twice"] * 8
+    assert len(set(fetched.ids)) == len(fetched) == 16
 
 
 def test_impossible_questions_are_errors_before_anything_is_asked(server, tmp_path):
