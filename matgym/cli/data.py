@@ -1,13 +1,17 @@
-"""`matgym data`: build data sets and describe them."""
+"""`matgym data`: build data sets, describe them, and serve them."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from matgym.cli.console import Force, Json, Scheduler, Workers, print_result, progress
+from matgym.cli.console import Force, Json, Scheduler, Workers, print_note, print_result, progress
 
-app = typer.Typer(no_args_is_help=True, help="Build and inspect data sets.")
+MOST_LINES = 5
+"""Most rows that are not served whose reasons are printed."""
+
+app = typer.Typer(no_args_is_help=True, help="Build, inspect and serve data sets.")
 
 
 @app.command()
@@ -61,3 +65,38 @@ def info(
         (f"{path}, {len(dataset):,} tubes, {dataset.digest}", rows),
         json=json,
     )
+
+
+@app.command()
+def serve(
+    table: Annotated[str, typer.Argument(help="Parquet file of tubes or crystals, or shipped data set.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any free one.")] = 5000,
+    host: Annotated[
+        str, typer.Option(help="Address. Others than 127.0.0.1 let other machines read the table, without a password.")
+    ] = "127.0.0.1",
+    licence: Annotated[str, typer.Option(help="Licence of the table, such as CC-BY-4.0, or its URL.")] = "",
+    json: Json = False,
+) -> None:
+    """Serve a table by OPTIMADE, until Ctrl+C. Only programs on this machine can read it."""
+    from matgym.data.publishing import Served, bound_socket, published, serve
+
+    with bound_socket(host, port) as bound:
+        with progress() as show:
+            show("reading the table", 0, 1)
+            content = published(table)
+            show("reading the table", 1, 1)
+        if not json:
+            for row, reason in list(content.rejected.items())[:MOST_LINES]:
+                print_note("Not served", "yellow", f"row {row}: {reason}")
+
+        def on_start(served: Served) -> None:
+            lost = f" {len(served.rejected)} rows are not served." if served.rejected else ""
+            reach = "Only this machine can read them." if served.is_local else "Everyone who reaches it can read them."
+            said = f"{served.entries:,} structures of {table} are at {served.url} by OPTIMADE.{lost} {reach} Ctrl+C ends."
+            rejected = {str(row): reason for row, reason in served.rejected.items()}
+            print_result(
+                {"url": served.url, "structures": served.entries, "rejected": rejected}, lines=[said], json=json
+            )
+            sys.stdout.flush()  # programs wait for it
+
+        serve(content, bound, licence=licence, on_start=on_start)

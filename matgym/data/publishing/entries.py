@@ -1,0 +1,267 @@
+"""Rows of a table as structures with values: what the OPTIMADE server and the archive for NOMAD are made of.
+
+Two kinds of tables can be published: data sets of tubes (`matgym.data.Dataset`, which `matgym data build`, `matgym
+design` and `matgym generate` write) and tables of crystals with the columns `CRYSTAL_COLUMNS` (`matgym data fetch`).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fractions import Fraction
+from functools import cached_property
+from math import gcd, lcm
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ase.data import atomic_masses, chemical_symbols
+from ase.formula import Formula
+
+from matgym.data.columns import Column, columns_of, provenance_of
+from matgym.data.dataset import SHIPPED, Dataset
+from matgym.data.table import check_size
+from matgym.errors import DatasetError, StructureError, one_line
+from matgym.files import is_file
+from matgym.frozen import ValueObject
+from matgym.structures import Nanotube, Species
+from matgym.structures.crystals import Crystal
+from matgym.structures.io import to_atoms
+from matgym.structures.species import SPECIES_DATA
+from matgym.typing import BoolArray, FloatArray, IntArray
+
+CRYSTAL_COLUMNS: Final = ("id", "cell", "fractional", "numbers")
+"""Columns that a table of crystals must have; `occupancies`, `periodic` and `modified` may be missing."""
+
+_STRUCTURE: Final = (*CRYSTAL_COLUMNS, "occupancies", "periodic", "formula")
+"""Columns of crystals that OPTIMADE has fields of its own for."""
+
+LARGEST_DENOMINATOR: Final = 100
+"""Occupancies are taken as fractions with at most this denominator in formulas. A choice of ours."""
+
+SAME_PLACE: Final = 1e-4
+"""Distance in fractional coordinates below which atoms share a site. A choice of ours."""
+
+
+@dataclass(frozen=True, eq=False)
+class PublishedEntry(ValueObject, copies=True):
+    """A structure of A atoms with values.
+
+    Attributes:
+        id: identifier, unique in the table.
+        cell: (3, 3) cell vectors in rows, Å; of directions without a period, a box around the atoms.
+        periodic: (3,) whether the structure is periodic along each cell vector.
+        positions: (A, 3) Cartesian coordinates, Å.
+        numbers: (A,) atomic numbers.
+        occupancies: (A,) occupancies, 0 to 1.
+        masses: (A,) masses, u; those of isotopes differ from the natural ones.
+        values: values by column, None for none.
+        modified: when the row was last changed.
+        tube: the tube, for tables of tubes.
+    """
+
+    id: str
+    cell: FloatArray
+    periodic: BoolArray
+    positions: FloatArray
+    numbers: IntArray
+    occupancies: FloatArray
+    masses: FloatArray
+    values: Mapping[str, Any]
+    modified: datetime
+    tube: Nanotube | None = None
+
+    @cached_property
+    def sites(self) -> tuple[tuple[int, ...], ...]:
+        """Numbers of the atoms on each site, in order; a site of mixed occupancy has several."""
+        if bool((self.occupancies >= 1.0).all()):
+            return tuple((atom,) for atom in range(len(self.numbers)))
+        fractional = np.linalg.solve(self.cell.T, self.positions.T).T
+        found: dict[tuple[int, ...], list[int]] = {}
+        for atom, place in enumerate(np.round(np.where(self.periodic, fractional % 1.0, fractional) / SAME_PLACE)):
+            found.setdefault(tuple(place.astype(int).tolist()), []).append(atom)
+        return tuple(tuple(atoms) for atoms in found.values())
+
+    @cached_property
+    def composition(self) -> dict[str, int]:
+        """Whole numbers of atoms by element, alphabetically; occupancies are multiplied by a common denominator."""
+        shares: defaultdict[str, Fraction] = defaultdict(Fraction)
+        for number, occupancy in zip(self.numbers.tolist(), self.occupancies.tolist(), strict=True):
+            shares[chemical_symbols[number]] += Fraction(occupancy).limit_denominator(LARGEST_DENOMINATOR)
+        common = lcm(*(share.denominator for share in shares.values()))
+        return {element: int(shares[element] * common) for element in sorted(shares) if shares[element]}
+
+    @property
+    def reduced_formula(self) -> str:
+        """Formula with the smallest whole numbers, elements alphabetically, such as "BC6N"."""
+        divisor = gcd(*self.composition.values())
+        return "".join(
+            f"{element}{'' if count == divisor else count // divisor}" for element, count in self.composition.items()
+        )
+
+    @property
+    def hill_formula(self) -> str:
+        """Formula of all atoms in the order of Hill: carbon, hydrogen, then alphabetically."""
+        return str(Formula.from_dict(self.composition).format("hill"))
+
+    @property
+    def is_isotopic(self) -> BoolArray:
+        """(A,) whether an atom has another mass than its element has in nature."""
+        return np.abs(self.masses - atomic_masses[self.numbers]) > 0.1
+
+
+@dataclass(frozen=True)
+class Published:
+    """A table that can be published.
+
+    Attributes:
+        name: name of the table.
+        columns: meaning of the columns whose values entries hold.
+        entries: the structures with their values.
+        rejected: reasons why rows cannot be published, by row.
+        provenance: provenance of the table.
+        licence: licence of the table, as an SPDX identifier or a URL; empty if the table does not say.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    entries: tuple[PublishedEntry, ...]
+    rejected: Mapping[int, str] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    licence: str = ""
+
+
+def published(path: Path | str) -> Published:
+    """Return the rows of a Parquet file, or of a shipped data set, as structures with values.
+
+    Raises:
+        DatasetError: if the file is missing or damaged, is neither a data set of tubes nor a table of crystals, or no
+            row of it can be published.
+    """
+    file = Path(path)
+    if not file.suffix and not is_file(file):
+        file = SHIPPED / f"{path}.parquet"
+    table = _read(file, str(path))
+    modified = datetime.fromtimestamp(file.stat().st_mtime, UTC).replace(microsecond=0)
+    if {"n", "m", "cells", "species"} <= set(table.column_names):
+        found = _tubes(Dataset.load(path), modified)
+    elif set(CRYSTAL_COLUMNS) <= set(table.column_names):
+        found = _crystals(table, modified)
+    else:
+        raise DatasetError(
+            f"{path} holds no structures: give a data set of matgym, or a table with the columns "
+            f"{', '.join(CRYSTAL_COLUMNS)}; it has {', '.join(table.column_names[:8])}"
+        )
+    columns, entries, rejected = found
+    if not entries:
+        why = next(iter(rejected.values()), "it has no rows")
+        raise DatasetError(f"no row of {path} can be published: {why}")
+    provenance = provenance_of(table.schema)
+    licence = str(provenance.get("licence") or ("MIT" if file.parent == SHIPPED else ""))
+    return Published(file.stem, columns, entries, rejected, provenance, licence)
+
+
+def _read(file: Path, path: str) -> pa.Table:
+    if not is_file(file):
+        raise DatasetError(f"there is no table {path}: give a Parquet file, or the name of a shipped data set")
+    try:
+        check_size(pq.read_metadata(file))
+        return pq.ParquetFile(file).read()
+    except DatasetError as error:
+        raise DatasetError(f"{path}: {error}") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DatasetError(f"{path} is not a Parquet file, or is damaged: {one_line(error)}") from None
+
+
+_Found = tuple[tuple[Column, ...], tuple[PublishedEntry, ...], dict[int, str]]
+
+
+def _tubes(dataset: Dataset, modified: datetime) -> _Found:
+    """Return the columns, entries and rejected rows of a data set of tubes."""
+    entries, rejected = [], {}
+    rows = dataset.table.to_pylist()
+    for number, (row, name) in enumerate(zip(rows, _unique(dataset.table.column("key").to_pylist()), strict=True)):
+        try:
+            tube = dataset.batch[number]
+            row["species"] = [SPECIES_DATA[Species(code)].label for code in tube.species.tolist()]
+            entries.append(_tube_entry(name, tube, row, modified))
+        except StructureError as error:
+            rejected[number] = one_line(error)
+    return columns_of(dataset.table.schema), tuple(entries), rejected
+
+
+def _tube_entry(name: str, tube: Nanotube, values: Mapping[str, Any], modified: datetime) -> PublishedEntry:
+    """Return the entry of a tube.
+
+    Raises:
+        StructureError: if it has no period, or no atoms.
+    """
+    atoms = to_atoms(tube)
+    if not len(atoms):
+        raise StructureError(f"{tube} has no atoms, because every site is vacant")
+    ones = np.ones(len(atoms))
+    return PublishedEntry(
+        name, atoms.cell.array, atoms.pbc, atoms.positions, atoms.numbers, ones, atoms.get_masses(), values, modified,
+        tube,
+    )  # fmt: skip
+
+
+def _crystals(table: pa.Table, modified: datetime) -> _Found:
+    """Return the columns, entries and rejected rows of a table of crystals."""
+    entries, rejected = [], {}
+    columns = tuple(column for column in columns_of(table.schema) if column.name not in _STRUCTURE)
+    names = _unique([str(value) for value in table.column("id").to_pylist()])
+    for number, (row, name) in enumerate(zip(table.to_pylist(), names, strict=True)):
+        try:
+            entries.append(_crystal_entry(name, row, {c.name: row[c.name] for c in columns}, modified))
+        except (StructureError, ValueError, TypeError) as error:  # cells of wrong types and lengths among them
+            rejected[number] = one_line(error)
+    return columns, tuple(entries), rejected
+
+
+def _crystal_entry(
+    name: str, row: Mapping[str, Any], values: Mapping[str, Any], modified: datetime
+) -> PublishedEntry:
+    numbers = np.asarray(row["numbers"], dtype=np.int64)
+    shares = row.get("occupancies")
+    crystal = Crystal(
+        np.asarray(row["cell"], dtype=float).reshape(3, 3),
+        np.asarray(row["fractional"], dtype=float).reshape(-1, 3),
+        numbers,
+        np.ones(len(numbers)) if shares is None else np.asarray(shares, dtype=float),
+    )
+    if not ((numbers > 0) & (numbers < len(chemical_symbols))).all():
+        raise StructureError(f"atomic numbers {numbers.min()} to {numbers.max()}: give 1 to {len(chemical_symbols) - 1}")
+    periodic = np.asarray([True] * 3 if row.get("periodic") is None else row["periodic"], dtype=bool)
+    changed = row.get("modified")
+    return PublishedEntry(
+        name, crystal.cell, periodic, crystal.fractional @ crystal.cell, numbers, crystal.occupancies,
+        atomic_masses[numbers], {key: _plain(value) for key, value in values.items()},
+        _time(changed) or modified,
+    )  # fmt: skip
+
+
+def _time(value: Any) -> datetime | None:
+    """Return a time of a table, as a time or as ISO text; None if it is neither."""
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return None
+    if not isinstance(found, datetime):
+        return None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).replace(microsecond=0)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON takes it."""
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _unique(names: Sequence[str]) -> Iterator[str]:
+    """Yield the names; later copies of a name get "-2", "-3" and so on."""
+    seen: Counter[str] = Counter()
+    for name in names:
+        seen[name] += 1
+        yield name if seen[name] == 1 else f"{name}-{seen[name]}"
