@@ -68,6 +68,34 @@ def info(
 
 
 @app.command()
+def card(
+    table: Annotated[str, typer.Argument(help="Parquet file, or shipped data set.")] = "nanotube-doping",
+    output: Annotated[Path | None, typer.Option(help="JSON file. Default: TABLE.card.json.")] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the table, such as CC-BY-4.0, or its URL.")] = "",
+    creator: Annotated[str, typer.Option(help="Who made the table.")] = "",
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Write the data card of a table: columns with units, rows, licence and provenance, as Croissant JSON."""
+    from matgym.data.cards import CardFacts, card_of, card_path
+    from matgym.data.columns import columns_of, provenance_of
+    from matgym.data.publishing import SHIPPED_LICENCE, read_table, table_file
+    from matgym.files import check_output, write_json
+
+    file, shipped = table_file(table)
+    target = output or card_path(Path(file.name) if shipped else file)
+    check_output(target, force=force, inputs=[file])
+    content = read_table(file)
+    said = f"Structures of {file.stem}, made by: {provenance_of(content.schema).get('command', 'an unknown command')}."
+    written = card_of(
+        content, CardFacts(file.stem, said, licence or (SHIPPED_LICENCE if shipped else ""), creator=creator), file
+    )
+    write_json(target, written)
+    rows = [{"column": c.name, "unit": c.unit, "description": c.description} for c in columns_of(content.schema)]
+    print_result({"card": str(target), "content": written}, (f"{target}, {content.num_rows:,} rows", rows), json=json)
+
+
+@app.command()
 def serve(
     table: Annotated[str, typer.Argument(help="Parquet file of tubes or crystals, or shipped data set.")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any free one.")] = 5000,
@@ -92,7 +120,9 @@ def serve(
         def on_start(served: Served) -> None:
             lost = f" {len(served.rejected)} rows are not served." if served.rejected else ""
             reach = "Only this machine can read them." if served.is_local else "Everyone who reaches it can read them."
-            said = f"{served.entries:,} structures of {table} are at {served.url} by OPTIMADE.{lost} {reach} Ctrl+C ends."
+            said = (
+                f"{served.entries:,} structures of {table} are at {served.url} by OPTIMADE.{lost} {reach} Ctrl+C ends."
+            )
             rejected = {str(row): reason for row, reason in served.rejected.items()}
             print_result(
                 {"url": served.url, "structures": served.entries, "rejected": rejected}, lines=[said], json=json

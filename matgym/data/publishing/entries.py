@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import cached_property
 from math import gcd, lcm
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 from ase.data import atomic_masses, chemical_symbols
 from ase.formula import Formula
 
-from matgym.data.columns import Column, columns_of, provenance_of
-from matgym.data.dataset import SHIPPED, Dataset
+from matgym.data.columns import TUBE_COLUMNS, Column, columns_of, provenance_of
+from matgym.data.dataset import SHIPPED, Dataset, shipped_data
 from matgym.data.table import check_size
 from matgym.errors import DatasetError, StructureError, one_line
 from matgym.files import is_file
@@ -37,6 +37,12 @@ CRYSTAL_COLUMNS: Final = ("id", "cell", "fractional", "numbers")
 
 _STRUCTURE: Final = (*CRYSTAL_COLUMNS, "occupancies", "periodic", "formula")
 """Columns of crystals that OPTIMADE has fields of its own for."""
+
+SHIPPED_LICENCE: Final = "MIT"
+"""Licence of the data sets that come with matgym."""
+
+_Found: TypeAlias = "tuple[tuple[Column, ...], tuple[PublishedEntry, ...], dict[int, str]]"
+"""Columns, entries, and reasons why rows are rejected."""
 
 LARGEST_DENOMINATOR: Final = 100
 """Occupancies are taken as fractions with at most this denominator in formulas. A choice of ours."""
@@ -140,42 +146,74 @@ def published(path: Path | str) -> Published:
         DatasetError: if the file is missing or damaged, is neither a data set of tubes nor a table of crystals, or no
             row of it can be published.
     """
+    file, shipped = table_file(path)
+    table = read_table(file)
+    if set(TUBE_COLUMNS) <= set(table.column_names):
+        table = Dataset.load(file).table  # checked
+    modified = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    try:
+        return published_table(table, file.stem, modified, SHIPPED_LICENCE if shipped else "")
+    except DatasetError as error:
+        raise DatasetError(f"{path}: {error}") from None
+
+
+def published_table(table: pa.Table, name: str, modified: datetime, licence: str = "") -> Published:
+    """Return the rows of a table as structures with values.
+
+    Args:
+        table: a table of tubes or of crystals.
+        name: name of the table.
+        modified: when the table was written.
+        licence: licence, if the table's provenance names none.
+
+    Raises:
+        DatasetError: if it is neither, or no row of it can be published.
+    """
+    modified = modified.replace(microsecond=0)
+    if set(TUBE_COLUMNS) <= set(table.column_names):
+        columns, entries, rejected = _tubes(Dataset(table), modified)
+    elif set(CRYSTAL_COLUMNS) <= set(table.column_names):
+        columns, entries, rejected = _crystals(table, modified)
+    else:
+        raise DatasetError(
+            "it holds no structures: give a data set of matgym, or a table with the columns "
+            f"{', '.join(CRYSTAL_COLUMNS)}; it has {', '.join(table.column_names[:8])}"
+        )
+    if not entries:
+        raise DatasetError(f"none of its rows can be published: {next(iter(rejected.values()), 'it has no rows')}")
+    provenance = provenance_of(table.schema)
+    return Published(name, columns, entries, rejected, provenance, str(provenance.get("licence") or licence))
+
+
+def table_file(path: Path | str) -> tuple[Path, bool]:
+    """Return the Parquet file of a path or of the name of a shipped data set, and whether it is shipped.
+
+    Raises:
+        DatasetError: if there is no such file.
+    """
     file = Path(path)
     if not file.suffix and not is_file(file):
         file = SHIPPED / f"{path}.parquet"
-    table = _read(file, str(path))
-    modified = datetime.fromtimestamp(file.stat().st_mtime, UTC).replace(microsecond=0)
-    if {"n", "m", "cells", "species"} <= set(table.column_names):
-        found = _tubes(Dataset.load(path), modified)
-    elif set(CRYSTAL_COLUMNS) <= set(table.column_names):
-        found = _crystals(table, modified)
-    else:
-        raise DatasetError(
-            f"{path} holds no structures: give a data set of matgym, or a table with the columns "
-            f"{', '.join(CRYSTAL_COLUMNS)}; it has {', '.join(table.column_names[:8])}"
-        )
-    columns, entries, rejected = found
-    if not entries:
-        why = next(iter(rejected.values()), "it has no rows")
-        raise DatasetError(f"no row of {path} can be published: {why}")
-    provenance = provenance_of(table.schema)
-    licence = str(provenance.get("licence") or ("MIT" if file.parent == SHIPPED else ""))
-    return Published(file.stem, columns, entries, rejected, provenance, licence)
-
-
-def _read(file: Path, path: str) -> pa.Table:
     if not is_file(file):
-        raise DatasetError(f"there is no table {path}: give a Parquet file, or the name of a shipped data set")
+        raise DatasetError(
+            f"there is no table {path}: give a Parquet file, or one of the shipped {', '.join(shipped_data())}"
+        )
+    return file, file.parent == SHIPPED
+
+
+def read_table(file: Path) -> pa.Table:
+    """Return the table of a Parquet file.
+
+    Raises:
+        DatasetError: if it is no such file, is damaged, or too large.
+    """
     try:
         check_size(pq.read_metadata(file))
         return pq.ParquetFile(file).read()
     except DatasetError as error:
-        raise DatasetError(f"{path}: {error}") from None
+        raise DatasetError(f"{file}: {error}") from None
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DatasetError(f"{path} is not a Parquet file, or is damaged: {one_line(error)}") from None
-
-
-_Found = tuple[tuple[Column, ...], tuple[PublishedEntry, ...], dict[int, str]]
+        raise DatasetError(f"{file} is not a Parquet file, or is damaged: {one_line(error)}") from None
 
 
 def _tubes(dataset: Dataset, modified: datetime) -> _Found:
@@ -221,9 +259,7 @@ def _crystals(table: pa.Table, modified: datetime) -> _Found:
     return columns, tuple(entries), rejected
 
 
-def _crystal_entry(
-    name: str, row: Mapping[str, Any], values: Mapping[str, Any], modified: datetime
-) -> PublishedEntry:
+def _crystal_entry(name: str, row: Mapping[str, Any], values: Mapping[str, Any], modified: datetime) -> PublishedEntry:
     numbers = np.asarray(row["numbers"], dtype=np.int64)
     shares = row.get("occupancies")
     crystal = Crystal(
@@ -233,7 +269,9 @@ def _crystal_entry(
         np.ones(len(numbers)) if shares is None else np.asarray(shares, dtype=float),
     )
     if not ((numbers > 0) & (numbers < len(chemical_symbols))).all():
-        raise StructureError(f"atomic numbers {numbers.min()} to {numbers.max()}: give 1 to {len(chemical_symbols) - 1}")
+        raise StructureError(
+            f"atomic numbers {numbers.min()} to {numbers.max()}: give 1 to {len(chemical_symbols) - 1}"
+        )
     periodic = np.asarray([True] * 3 if row.get("periodic") is None else row["periodic"], dtype=bool)
     changed = row.get("modified")
     return PublishedEntry(

@@ -122,7 +122,5 @@ def _species(entry: PublishedEntry) -> tuple[list[dict[str, Any]], list[str]]:
         vacant = 1.0 - sum(shares)
         if vacant > 1e-6:  # rounding of tables
             symbols, shares, masses = [*symbols, "vacancy"], [*shares, vacant], [*masses, 0.0]
-        found.setdefault(
-            name, {"name": name, "chemical_symbols": symbols, "concentration": shares, "mass": masses}
-        )
+        found.setdefault(name, {"name": name, "chemical_symbols": symbols, "concentration": shares, "mass": masses})
     return list(found.values()), at_sites

@@ -137,6 +137,7 @@ def application(table: Published, *, licence: str = "", hosts: tuple[str, ...] =
     structures = app.state.entry_collections["structures"]
     for start in range(0, len(table.entries), _INSERTED):
         structures.insert([optimade_fields(entry) for entry in table.entries[start : start + _INSERTED]])
+    app.state.entry_collections["references"].insert([_reference()])
     app.router.routes[:] = [
         route for route in app.router.routes if not str(getattr(route, "path", "")).endswith(_PAGES_FROM_ELSEWHERE)
     ]
@@ -144,6 +145,18 @@ def application(table: Published, *, licence: str = "", hosts: tuple[str, ...] =
         app.user_middleware[:] = [each for each in app.user_middleware if each.cls is not CORSMiddleware]
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*hosts, "localhost"])
     return app
+
+
+def _reference() -> dict[str, Any]:
+    """Return the reference to matgym."""
+    return {
+        "id": PREFIX,
+        "last_modified": datetime.now(UTC).replace(microsecond=0),
+        "title": f"matgym {__version__}",
+        "authors": [{"name": "The matgym developers"}],
+        "url": _HOMEPAGE,
+        "bib_type": "misc",
+    }
 
 
 def _settings(table: Published, licence: str) -> Any:
@@ -164,11 +177,14 @@ def _settings(table: Published, licence: str) -> Any:
 
         @classmethod
         def settings_customise_sources(
-            cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_others: Any
+            cls,
+            settings_cls: type[BaseSettings],  # noqa: ARG003
+            init_settings: PydanticBaseSettingsSource,
+            **_others: Any,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             return (init_settings,)
 
-    built = datetime.now(UTC).strftime("%Y-%m-%d")
+    day = datetime.now(UTC).strftime("%Y-%m-%d")
     return Settings(
         insert_test_data=False,  # which would also fetch the list of providers
         custom_landing_page=PAGE,
@@ -181,7 +197,7 @@ def _settings(table: Published, licence: str) -> Any:
         provider={
             "prefix": PREFIX,
             "name": "matgym",
-            "description": f"{len(table.entries)} structures of the table {table.name!r}, served on {built}",
+            "description": f"{len(table.entries)} structures, served on {day}",
             "homepage": _HOMEPAGE,
         },
         provider_fields={"structures": provider_fields(table.columns)},
