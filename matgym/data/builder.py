@@ -86,8 +86,8 @@ def build(
 
     Args:
         spec: specification of the data set.
-        output: the Parquet file; its card is beside it (`matgym.data.cards`). The folder `OUTPUT.work/` next to it holds the finished shards during the build; see
-            `matgym.work`.
+        output: the Parquet file; its card (`matgym.data.cards`) is written beside it. The folder `OUTPUT.work/` next to
+            it holds the finished shards during the build; see `matgym.work`.
         workers: number of processes, each on one core.
         scheduler: address of a Dask scheduler whose workers make the shards; see `matgym.execution.execute`.
         force: whether an existing file is replaced.
