@@ -1,6 +1,7 @@
 """`matgym data`: build data sets, describe them, and serve them."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -78,7 +79,7 @@ def card(
 ) -> None:
     """Write the data card of a table: columns with units, rows, licence and provenance, as Croissant JSON."""
     from matgym.data.cards import CardFacts, card_of, card_path
-    from matgym.data.columns import columns_of, provenance_of
+    from matgym.data.columns import columns_of, provenance_of, rejected_of
     from matgym.data.publishing import SHIPPED_LICENCE, read_table, table_file
     from matgym.files import check_output, write_json
 
@@ -86,10 +87,9 @@ def card(
     target = output or card_path(Path(file.name) if shipped else file)
     check_output(target, force=force, inputs=[file])
     content = read_table(file)
-    said = f"Structures of {file.stem}, made by: {provenance_of(content.schema).get('command', 'an unknown command')}."
-    written = card_of(
-        content, CardFacts(file.stem, said, licence or (SHIPPED_LICENCE if shipped else ""), creator=creator), file
-    )
+    facts = CardFacts.of(file.stem, provenance_of(content.schema), rejected_of(content.schema))
+    licence = licence or facts.licence or (SHIPPED_LICENCE if shipped else "")
+    written = card_of(content, replace(facts, licence=licence, creator=creator or facts.creator), file)
     write_json(target, written)
     rows = [{"column": c.name, "unit": c.unit, "description": c.description} for c in columns_of(content.schema)]
     print_result({"card": str(target), "content": written}, (f"{target}, {content.num_rows:,} rows", rows), json=json)

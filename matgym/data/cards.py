@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -116,6 +116,35 @@ class CardFacts:
     created: datetime | None = None
     cite_as: str = ""
     rejected: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, name: str, provenance: Mapping[str, Any], rejected: Mapping[str, str] = MappingProxyType({})) -> Self:
+        """Return what a provenance says: that of a fetched table, or of a data set of matgym.
+
+        Args:
+            name: name of the data.
+            provenance: provenance, as `matgym.data.columns.provenance_of` gives it.
+            rejected: reasons why rows were left out, by identifier.
+        """
+        if "source" not in provenance:
+            return cls(name, f"Structures of {name}, made by: {provenance.get('command', 'an unknown command')}.")
+        source = str(provenance.get("database") or provenance["source"])
+        licence = str(provenance.get("licence", ""))
+        try:
+            fetched = datetime.fromisoformat(str(provenance.get("fetched")))
+        except ValueError:
+            fetched = None
+        return cls(
+            name,
+            f"Structures from {source}.",
+            "" if licence == "unknown" else licence,
+            str(provenance.get("url") or source),
+            source,
+            str(provenance.get("version", "")),
+            provenance.get("query", {}),
+            fetched,
+            rejected=rejected,
+        )
 
 
 def card_of(table: pa.Table, facts: CardFacts, file: Path | None = None) -> dict[str, Any]:

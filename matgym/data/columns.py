@@ -4,20 +4,23 @@ A field holds its unit and its description under the keys `UNIT` and `DESCRIPTIO
 none; the columns of its own data sets are then described by name.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 import pyarrow as pa
 
+from matgym.files import parse_json
 from matgym.models import unit_of
 
 UNIT: Final = b"unit"
 DESCRIPTION: Final = b"description"
 
 PROVENANCE: Final = b"matgym"
-"""Key of the provenance in the metadata of a schema, as JSON."""
+"""Key of the provenance of matgym's own data sets in the metadata of a schema, as JSON."""
+
+FETCHED: Final = b"matgym.source"
+"""Key of the provenance and of the rejected rows of fetched tables in the metadata of a schema, as JSON."""
 
 Kind: TypeAlias = Literal["float", "integer", "boolean", "string", "list"]
 
@@ -34,6 +37,19 @@ TUBE_COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
     "turned": ("1", "numbers of the turned (Stone-Wales) bonds, as rows of TubeLattice.bonds"),
 }
 """Unit and description of the columns of `matgym.data.table` that hold no labels."""
+
+CRYSTAL_COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
+    "id": ("1", "identifier of the row at its source"),
+    "formula": ("1", "chemical formula"),
+    "cell": ("Å", "coordinates of the three cell vectors, in turn"),
+    "fractional": ("1", "three fractional coordinates of each atom"),
+    "numbers": ("1", "atomic number of each atom"),
+    "occupancies": ("1", "occupancy of each atom"),
+    "periodic": ("1", "whether the structure is periodic along each cell vector"),
+    "url": ("1", "page of the row at its source"),
+    "modified": ("1", "when the source changed the row"),
+}
+"""Unit and description of the columns of fetched tables that hold no properties."""
 
 _SUFFIXES: Final = {
     ".level": "level of the model that computed {}",
@@ -82,9 +98,29 @@ def described(schema: pa.Schema) -> pa.Schema:
 
 
 def provenance_of(schema: pa.Schema) -> dict[str, Any]:
-    """Return the provenance in the metadata of a schema; empty if there is none."""
-    text = (schema.metadata or {}).get(PROVENANCE)
-    content = json.loads(text) if text else {}
+    """Return the provenance in the metadata of a schema; empty if there is none.
+
+    Raises:
+        FormatError: if it is not valid JSON.
+    """
+    if (schema.metadata or {}).get(PROVENANCE):
+        return _json(schema, PROVENANCE)
+    found = _json(schema, FETCHED).get("provenance", {})
+    return found if isinstance(found, dict) else {}
+
+
+def rejected_of(schema: pa.Schema) -> dict[str, str]:
+    """Return the reasons why rows were kept out of a fetched table, by identifier; empty for other tables.
+
+    Raises:
+        FormatError: if the metadata of the schema is not valid JSON.
+    """
+    return {str(name): str(reason) for name, reason in _json(schema, FETCHED).get("rejected", [])}
+
+
+def _json(schema: pa.Schema, key: bytes) -> dict[str, Any]:
+    text = (schema.metadata or {}).get(key)
+    content = parse_json(text, "the provenance of the table") if text else {}
     return content if isinstance(content, dict) else {}
 
 
@@ -99,8 +135,8 @@ def _meaning(field: pa.Field) -> tuple[str, str]:
     held = field.metadata or {}
     if DESCRIPTION in held:
         return held.get(UNIT, b"1").decode(), held[DESCRIPTION].decode()
-    if field.name in TUBE_COLUMNS:
-        return TUBE_COLUMNS[field.name]
+    if known := TUBE_COLUMNS.get(field.name) or CRYSTAL_COLUMNS.get(field.name):
+        return known
     base, dot, ending = field.name.rpartition(".")
     if dot and dot + ending in _SUFFIXES:
         unit = _property(base)[0] if dot + ending in _NUMERIC else "1"

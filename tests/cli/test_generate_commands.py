@@ -42,6 +42,10 @@ def test_sample_writes_tubes_with_the_composition_and_their_gaps(tmp_path):
             float(row["gap, eV"]), abs=PRINTED_EV
         )
     assert (tmp_path / "out" / "tubes.png").stat().st_size > 10_000
+    table = Dataset.load(tmp_path / "out" / "tubes.parquet")
+    assert list(table.batch) == [read(tmp_path / "out" / row["file"]) for row in rows]
+    assert table.values("gap_ev") == pytest.approx([float(row["gap, eV"]) for row in rows], abs=PRINTED_EV)
+    assert (tmp_path / "out" / "tubes.card.json").exists()
 
 
 @pytest.mark.parametrize(

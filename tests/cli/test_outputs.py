@@ -26,6 +26,8 @@ COMMANDS = {
     "benchmark run quick --output out --track none": "out/leaderboard.md",
     "demo --output out": "out/structures/best-3.cif",
     "export (8,0)x1 --to ovito --output out": "out/tube.extxyz",
+    "export (8,0)x1 --to nomad --output out": "out/nomad.zip",
+    "data card nanotube-xtb": "nanotube-xtb.card.json",
 }
 """Of each command a file that it would write."""
 

@@ -4,12 +4,13 @@ import hashlib
 import json
 
 import pytest
-from published_tables import GAPS, crystal_table, tube_table
+from published_tables import GAPS, PROVENANCE, crystal_table, tube_table
 from typer.testing import CliRunner
 
 from matgym.cli import app
 from matgym.data import Dataset, DatasetSpec, Family, build
 from matgym.data.cards import CardFacts, card_of, card_path, write_card
+from matgym.data.columns import provenance_of, rejected_of
 
 REQUIRED = {
     "@context", "@type", "conformsTo", "description", "license", "name", "url", "creator", "datePublished",
@@ -62,13 +63,19 @@ def test_fetched_crystals_have_a_card(tmp_path):
     import pyarrow.parquet as pq
 
     crystal_table(tmp_path / "c.parquet")
-    card = card_of(pq.read_table(tmp_path / "c.parquet"), FACTS)
+    table = pq.read_table(tmp_path / "c.parquet")
+    card = card_of(table, CardFacts.of("c", provenance_of(table.schema), rejected_of(table.schema)))
+    assert card["license"] == "https://spdx.org/licenses/CC-BY-4.0.html"
+    assert card["dateCreated"] == PROVENANCE["fetched"]
+    assert card["matgym:providerVersion"] == "OPTIMADE 1.2.0"
+    assert card["matgym:rejected"] == {"a-0": "no atoms"}
     fields = {field["name"]: field for field in card["recordSet"][0]["field"]}
     assert fields["band_gap"]["description"] == "band gap of the provider; unit: eV"
     assert fields["cell"]["dataType"] == "sc:Float"
 
 
-def test_tools_for_croissant_read_the_table_by_its_card(card, tmp_path):
+@pytest.mark.usefixtures("card")
+def test_tools_for_croissant_read_the_table_by_its_card(tmp_path):
     croissant = pytest.importorskip("mlcroissant")
     records = list(croissant.Dataset(str(tmp_path / "mine.card.json")).records("rows"))
     assert [record["rows/n"] for record in records] == Dataset.load(tmp_path / "mine.parquet").table["n"].to_pylist()

@@ -1,7 +1,7 @@
 """Rows of a table as structures with values: what the OPTIMADE server and the archive for NOMAD are made of.
 
 Two kinds of tables can be published: data sets of tubes (`matgym.data.Dataset`, which `matgym data build`, `matgym
-design` and `matgym generate` write) and tables of crystals with the columns `CRYSTAL_COLUMNS` (`matgym data fetch`).
+design` and `matgym generate` write) and tables of crystals with the columns `NEEDED` (`matgym data fetch`).
 """
 
 from collections import Counter, defaultdict
@@ -32,14 +32,17 @@ from matgym.structures.io import to_atoms
 from matgym.structures.species import SPECIES_DATA
 from matgym.typing import BoolArray, FloatArray, IntArray
 
-CRYSTAL_COLUMNS: Final = ("id", "cell", "fractional", "numbers")
+NEEDED: Final = ("id", "cell", "fractional", "numbers")
 """Columns that a table of crystals must have; `occupancies`, `periodic` and `modified` may be missing."""
 
-_STRUCTURE: Final = (*CRYSTAL_COLUMNS, "occupancies", "periodic", "formula")
+_STRUCTURE: Final = (*NEEDED, "occupancies", "periodic", "formula")
 """Columns of crystals that OPTIMADE has fields of its own for."""
 
 SHIPPED_LICENCE: Final = "MIT"
 """Licence of the data sets that come with matgym."""
+
+UNKNOWN_LICENCE: Final = "unknown"
+"""What a fetched table states if its source states no licence."""
 
 _Found: TypeAlias = "tuple[tuple[Column, ...], tuple[PublishedEntry, ...], dict[int, str]]"
 """Columns, entries, and reasons why rows are rejected."""
@@ -172,17 +175,20 @@ def published_table(table: pa.Table, name: str, modified: datetime, licence: str
     modified = modified.replace(microsecond=0)
     if set(TUBE_COLUMNS) <= set(table.column_names):
         columns, entries, rejected = _tubes(Dataset(table), modified)
-    elif set(CRYSTAL_COLUMNS) <= set(table.column_names):
+    elif set(NEEDED) <= set(table.column_names):
         columns, entries, rejected = _crystals(table, modified)
     else:
         raise DatasetError(
             "it holds no structures: give a data set of matgym, or a table with the columns "
-            f"{', '.join(CRYSTAL_COLUMNS)}; it has {', '.join(table.column_names[:8])}"
+            f"{', '.join(NEEDED)}; it has {', '.join(table.column_names[:8])}"
         )
     if not entries:
         raise DatasetError(f"none of its rows can be published: {next(iter(rejected.values()), 'it has no rows')}")
     provenance = provenance_of(table.schema)
-    return Published(name, columns, entries, rejected, provenance, str(provenance.get("licence") or licence))
+    stated = str(provenance.get("licence", ""))
+    return Published(
+        name, columns, entries, rejected, provenance, licence if stated in {"", UNKNOWN_LICENCE} else stated
+    )
 
 
 def table_file(path: Path | str) -> tuple[Path, bool]:
