@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from matgym.cli import app, main
+from matgym.data import Dataset
 from matgym.physics import GAP_EV
 from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
 from matgym.structures.io import read

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
@@ -206,6 +207,25 @@ def test_structure_files_of_an_archive_are_the_tubes(archive, tubes, tmp_path):
             again = read(path)
             assert (again.n, again.m, again.cells) == (tube.n, tube.m, tube.cells)
             assert sorted(again.counts.values()) == sorted(tube.counts.values()) or ending == "cif"  # no isotopes
+
+
+def test_identifiers_of_others_stay_within_the_archive(crystals, tmp_path):
+    """A zip must not name folders outside of it, nor lose an entry to another of the same name."""
+    renamed = [replace(crystals.entries[0], id=name) for name in ("../../a", "a/b", "a:b", "x" * 300)]
+    names = write_nomad_archive(tmp_path / "a.zip", replace(crystals, entries=tuple(renamed)))
+    folders = {name.partition("/")[0] for name in names if "/" in name}
+    assert len(folders) == len(renamed)
+    assert not [name for name in names if ".." in name or name.count("/") > 1]
+
+
+def test_values_that_are_not_finite_are_none(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    crystal_table(tmp_path / "c.parquet")
+    table = pq.read_table(tmp_path / "c.parquet").append_column("odd", pa.array([float("nan"), float("inf"), 1.0]))
+    pq.write_table(table, tmp_path / "c.parquet")
+    assert [entry.values["odd"] for entry in published(tmp_path / "c.parquet").entries] == [None, None]
 
 
 def test_the_same_table_is_the_same_archive(tubes, tmp_path):

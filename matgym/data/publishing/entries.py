@@ -4,8 +4,9 @@ Two kinds of tables can be published: data sets of tubes (`matgym.data.Dataset`,
 design` and `matgym generate` write) and tables of crystals with the columns `NEEDED` (`matgym data fetch`).
 """
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -50,6 +51,10 @@ _Found: TypeAlias = "tuple[tuple[Column, ...], tuple[PublishedEntry, ...], dict[
 LARGEST_DENOMINATOR: Final = 100
 """Occupancies are taken as fractions with at most this denominator in formulas. A choice of ours."""
 
+ISOTOPE_U: Final = 0.1
+"""Least difference of a mass from the natural one of its element, u, that is an isotope's; 12C is 0.011 below. A choice
+of ours."""
+
 SAME_PLACE: Final = 1e-4
 """Distance in fractional coordinates below which atoms share a site. A choice of ours."""
 
@@ -87,10 +92,11 @@ class PublishedEntry(ValueObject, copies=True):
         """Numbers of the atoms on each site, in order; a site of mixed occupancy has several."""
         if bool((self.occupancies >= 1.0).all()):
             return tuple((atom,) for atom in range(len(self.numbers)))
-        fractional = np.linalg.solve(self.cell.T, self.positions.T).T
+        steps = round(1.0 / SAME_PLACE)
+        places = np.round(np.linalg.solve(self.cell.T, self.positions.T).T * steps).astype(np.int64)
         found: dict[tuple[int, ...], list[int]] = {}
-        for atom, place in enumerate(np.round(np.where(self.periodic, fractional % 1.0, fractional) / SAME_PLACE)):
-            found.setdefault(tuple(place.astype(int).tolist()), []).append(atom)
+        for atom, place in enumerate(np.where(self.periodic, places % steps, places).tolist()):
+            found.setdefault(tuple(place), []).append(atom)
         return tuple(tuple(atoms) for atoms in found.values())
 
     @cached_property
@@ -118,7 +124,7 @@ class PublishedEntry(ValueObject, copies=True):
     @property
     def is_isotopic(self) -> BoolArray:
         """(A,) whether an atom has another mass than its element has in nature."""
-        return np.abs(self.masses - atomic_masses[self.numbers]) > 0.1
+        return np.asarray(np.abs(self.masses - atomic_masses[self.numbers]) > ISOTOPE_U)
 
 
 @dataclass(frozen=True)
@@ -226,11 +232,12 @@ def _tubes(dataset: Dataset, modified: datetime) -> _Found:
     """Return the columns, entries and rejected rows of a data set of tubes."""
     entries, rejected = [], {}
     rows = dataset.table.to_pylist()
-    for number, (row, name) in enumerate(zip(rows, _unique(dataset.table.column("key").to_pylist()), strict=True)):
+    for number, (row, name) in enumerate(zip(rows, unique(dataset.table.column("key").to_pylist()), strict=True)):
         try:
             tube = dataset.batch[number]
-            row["species"] = [SPECIES_DATA[Species(code)].label for code in tube.species.tolist()]
-            entries.append(_tube_entry(name, tube, row, modified))
+            values = {column: _plain(value) for column, value in row.items()}
+            values["species"] = [SPECIES_DATA[Species(code)].label for code in tube.species.tolist()]
+            entries.append(_tube_entry(name, tube, values, modified))
         except StructureError as error:
             rejected[number] = one_line(error)
     return columns_of(dataset.table.schema), tuple(entries), rejected
@@ -256,7 +263,7 @@ def _crystals(table: pa.Table, modified: datetime) -> _Found:
     """Return the columns, entries and rejected rows of a table of crystals."""
     entries, rejected = [], {}
     columns = tuple(column for column in columns_of(table.schema) if column.name not in _STRUCTURE)
-    names = _unique([str(value) for value in table.column("id").to_pylist()])
+    names = unique([str(value) for value in table.column("id").to_pylist()])
     for number, (row, name) in enumerate(zip(table.to_pylist(), names, strict=True)):
         try:
             entries.append(_crystal_entry(name, row, {c.name: row[c.name] for c in columns}, modified))
@@ -299,11 +306,13 @@ def _time(value: Any) -> datetime | None:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON takes it."""
+    """Return a value as JSON takes it: None for a number that is not finite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _unique(names: Sequence[str]) -> Iterator[str]:
+def unique(names: Iterable[str]) -> Iterator[str]:
     """Yield the names; later copies of a name get "-2", "-3" and so on."""
     seen: Counter[str] = Counter()
     for name in names:

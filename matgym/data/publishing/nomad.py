@@ -15,11 +15,12 @@ from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import yaml
 
 from matgym.data.columns import Column, Kind, base_of
-from matgym.data.publishing.entries import Published, PublishedEntry
-from matgym.data.publishing.optimade import anonymous_formula
+from matgym.data.publishing.entries import Published, PublishedEntry, unique
+from matgym.data.publishing.optimade import anonymous_formula, optimade_fields
 from matgym.errors import ConfigurationError
 from matgym.files import write_bytes
 from matgym.version import __version__
@@ -29,6 +30,12 @@ METADATA: Final = "nomad.yaml"
 
 MOST_ENTRIES: Final = 10_000
 """Most structures in an archive. A choice of ours."""
+
+METRES: Final = 1e-10
+"""Metres in an ångström."""
+
+LONGEST_NAME: Final = 100
+"""Longest part of an identifier in the name of a folder. A choice of ours."""
 
 _SECTION: Final = "Design"
 
@@ -81,8 +88,8 @@ def write_nomad_archive(
     licence = licence or table.licence
     said = dict(models if models is not None else table.provenance.get("oracles", {}))
     files = {METADATA: yaml.safe_dump(_upload(table, licence, comment, references), allow_unicode=True).encode()}
-    for entry in table.entries:
-        folder = re.sub(r"[^\w.-]+", "_", entry.id)
+    folders = unique(re.sub(r"[^\w-]+", "_", entry.id)[:LONGEST_NAME] for entry in table.entries)
+    for entry, folder in zip(table.entries, folders, strict=True):
         archive = _archive(entry, table.columns, licence, references, said)
         files[f"{folder}/{folder}.archive.json"] = json.dumps(archive, indent=1, ensure_ascii=False).encode()
         files |= {f"{folder}/{name}": content for name, content in _structure_files(entry)}
@@ -126,14 +133,14 @@ def _archive(
         "definitions": {
             "name": "matgym",
             "sections": {
-                _SECTION: {
+                "Computed": {
+                    "quantities": {name: {"type": "str", "description": text} for name, text in _COMPUTED.items()}
+                },
+                _SECTION: {  # after what it refers to
                     "base_sections": ["nomad.datamodel.data.EntryData"],
                     "quantities": {quantity_name(column.name): _quantity(column) for column in given}
                     | {name: {"type": "str", "description": text} for name, text in _FACTS.items()},
                     "sub_sections": {"computed": {"section": "Computed", "repeats": True}},
-                },
-                "Computed": {
-                    "quantities": {name: {"type": "str", "description": text} for name, text in _COMPUTED.items()}
                 },
             },
         },
@@ -155,7 +162,29 @@ def _archive(
                 "chemical_formula_anonymous": anonymous_formula(entry),
                 "structural_type": _STRUCTURAL_TYPES[periods],
                 "dimensionality": f"{periods}D",
-            }
+            },
+            "properties": {"structures": {"structure_original": _structure(entry)}},
+        },
+    }
+
+
+def _structure(entry: PublishedEntry) -> dict[str, Any]:
+    """Return the structure as NOMAD's results have it: the fields of OPTIMADE, with lengths in metres.
+
+    A species has one mass there, so those of mixed sites have none.
+    """
+    fields = optimade_fields(entry)
+    species = [
+        {name: value for name, value in each.items() if name != "mass"}
+        | ({"mass": each["mass"][0]} if len(each["mass"]) == 1 else {})
+        for each in fields["species"]
+    ]
+    return {
+        "dimension_types": fields["dimension_types"],
+        "species_at_sites": fields["species_at_sites"],
+        "species": species,
+        **{
+            name: (METRES * np.array(fields[name])).tolist() for name in ("lattice_vectors", "cartesian_site_positions")
         },
     }
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from matgym.data.publishing.entries import Published
 from matgym.data.publishing.optimade import PREFIX, optimade_fields, provider_fields
@@ -142,7 +142,8 @@ def application(table: Published, *, licence: str = "", hosts: tuple[str, ...] =
         route for route in app.router.routes if not str(getattr(route, "path", "")).endswith(_PAGES_FROM_ELSEWHERE)
     ]
     if hosts:
-        app.user_middleware[:] = [each for each in app.user_middleware if each.cls is not CORSMiddleware]
+        others: list[Any] = [each for each in app.user_middleware if cast("object", each.cls) is not CORSMiddleware]
+        app.user_middleware[:] = others
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*hosts, "localhost"])
     return app
 
@@ -165,7 +166,7 @@ def _settings(table: Published, licence: str) -> Any:
     from pydantic import field_validator
     from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-    class Settings(ServerConfig):
+    class Settings(ServerConfig):  # type: ignore[misc]  # of a library without types
         """Settings without those of the environment and of files, and without a request to the licence's address."""
 
         @field_validator("license", mode="before")
