@@ -39,6 +39,12 @@ def suffix_of(unit: str) -> str:
     return _SUFFIXES.get(unit, "")
 
 
+def unit_of(key: str) -> str:
+    """Return the unit that the end of a key names, such as eV for "gap_ev"; "1" for none."""
+    fitting = [unit for unit, suffix in _SUFFIXES.items() if suffix and key.endswith(suffix)]
+    return max(fitting, key=lambda unit: len(_SUFFIXES[unit]), default="1")
+
+
 @dataclass(frozen=True)
 class Property:
     """A named scalar quantity of a structure.

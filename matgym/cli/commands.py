@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matgym.cli.console import MAX_COUNT, Force, Json, print_note, print_result, progress
+from matgym.cli.console import MAX_COUNT, Force, Json, print_note, print_result, progress, split_names
 from matgym.cli.structures import reads_files
+from matgym.errors import ConfigurationError
 from matgym.files import check_output
 from matgym.work import work_folder
 
@@ -56,15 +57,37 @@ def demo(
 
 @reads_files
 def export(
-    design: Annotated[str, typer.Argument(help="Structure file, or chirality and cells such as '(11,0)x3'.")],
-    to: Annotated[str, typer.Option(help="Program: lammps, vasp, ovito or vesta.")],
+    design: Annotated[
+        str,
+        typer.Argument(help="Structure file, chirality and cells such as '(11,0)x3', or for nomad a Parquet file."),
+    ],
+    to: Annotated[str, typer.Option(help="Program: lammps, vasp, ovito or vesta; or nomad, an archive to upload.")],
     output: Annotated[Path, typer.Option(help="Output folder.")] = Path("export"),
+    properties: Annotated[str, typer.Option(help="For nomad: properties of a tube to compute, with commas.")] = "",
+    licence: Annotated[str, typer.Option(help="For nomad: licence, such as CC-BY-4.0.")] = "",
+    comment: Annotated[str, typer.Option(help="For nomad: comment on the upload.")] = "",
+    references: Annotated[str, typer.Option(help="For nomad: URLs, with commas.")] = "",
     *,
     reading: "Reading",
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Write input files of a tube for another program, with the coordinates of the file if there is one."""
+    """Write input files of a tube for another program, or an archive for NOMAD, with the coordinates of the file."""
+    if to == "nomad":
+        from matgym.cli.nomad import export_to_nomad
+
+        export_to_nomad(
+            design, output, reading, properties, licence, comment, split_names(references), force=force, json=json
+        )
+        return
+    for name, given in {
+        "properties": properties,
+        "licence": licence,
+        "comment": comment,
+        "references": references,
+    }.items():
+        if given:
+            raise ConfigurationError(f"--{name} {given} has no effect with --to {to}: it belongs to --to nomad")
     from matgym.structures import io
 
     check_output(output, folder=True)

@@ -98,7 +98,7 @@ def evaluate(
 @app.command()
 @reads_files
 def sample(
-    output: Annotated[Path, typer.Argument(help="Output folder for the structures and a picture.")],
+    output: Annotated[Path, typer.Argument(help="Output folder for the structures, a table and a picture.")],
     target: Annotated[float, typer.Option(min=-100.0, max=100.0, help="Target gap, eV.")] = 0.3,
     tube: Annotated[str, typer.Option(help="Chirality and cells, or a structure file of such a tube.")] = "(11,0)x3",
     boron: Annotated[int, typer.Option(min=0, max=MAX_DRAWN, help="Number of boron atoms.")] = 8,
@@ -116,6 +116,8 @@ def sample(
     """Generate tubes, verify them by physics, and write them to files."""
     import numpy as np
 
+    from matgym.data import Dataset
+    from matgym.data.cards import CardFacts, card_path, write_card
     from matgym.physics import GAP_EV
     from matgym.physics.registry import judge_of
     from matgym.structures import lattice_edits
@@ -125,6 +127,7 @@ def sample(
 
     check_output(output, folder=True)
     files, picture = [output / f"tube-{index:02d}.xyz" for index in range(samples)], output / "tubes.png"
+    table = output / "tubes.parquet"
     lattice = parse_structure(tube, reading).periodic(tube).lattice
     budget = {name: count for name, count in (("B", boron), ("N", nitrogen)) if count}
     if not budget:
@@ -133,17 +136,23 @@ def sample(
         )
     space, rng = Decorations(lattice, lattice_edits(lattice, budget)), np.random.default_rng(seed)
     drawn_by = as_design_generator(generator)
-    with work_folder(output / "tubes", outputs=[*files, picture], force=force) as work:
+    with work_folder(output / "tubes", outputs=[*files, picture, table, card_path(table)], force=force) as work:
         with progress() as show:
             show("drawing and verifying", 0, samples)
             tubes = drawn_by.sample(space, np.full(samples, target), rng)
-            gaps = judge_of(GAP_EV.key).predict(tubes)[GAP_EV]
+            judge = judge_of(GAP_EV.key)
+            verified = judge.predict(tubes)
+            gaps = verified[GAP_EV]
             show("drawing and verifying", samples, samples)
         work.begin_output()
         for path, structure in zip(files, tubes, strict=True):
             write(path, structure)
         with atomic_path(picture) as scratch:
             grid(tubes, [f"{gap:.3f} eV" for gap in gaps]).savefig(scratch, dpi=150)
+        command = f"matgym generate sample --target {target:g} --generator {generator} --seed {seed}"
+        made = Dataset.of(list(tubes), verified.only([GAP_EV.key]), {GAP_EV.key: judge}, command=command)
+        made.save(table)
+        write_card(table, CardFacts("tubes", f"Carbon nanotubes that a generator drew for a gap of {target:g} eV."))
     rows = [
         {"file": path.name, "gap, eV": f"{gap:.4f}", "error, meV": f"{1000 * (gap - target):+.0f}"}
         for path, gap in zip(files, gaps, strict=True)

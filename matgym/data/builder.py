@@ -24,6 +24,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from matgym.data.cards import CardFacts, card_path, write_card
+from matgym.data.columns import PROVENANCE
 from matgym.data.dataset import Dataset
 from matgym.data.specification import SPECIFICATIONS, DatasetSpec, Family
 from matgym.data.table import SCHEMA_VERSION, label_columns, split_of, table_of, tube_columns
@@ -84,8 +86,8 @@ def build(
 
     Args:
         spec: specification of the data set.
-        output: the Parquet file. The folder `OUTPUT.work/` next to it holds the finished shards during the build; see
-            `matgym.work`.
+        output: the Parquet file; its card (`matgym.data.cards`) is written beside it. The folder `OUTPUT.work/` next to
+            it holds the finished shards during the build; see `matgym.work`.
         workers: number of processes, each on one core.
         scheduler: address of a Dask scheduler whose workers make the shards; see `matgym.execution.execute`.
         force: whether an existing file is replaced.
@@ -105,12 +107,14 @@ def build(
     jobs = [ShardJob(spec, number) for number in range(-(-spec.samples // SHARD_SAMPLES))]
     identity = {"specification": spec.model_dump(mode="json"), "digest": spec.digest, "physics": PHYSICS_VERSION}
     pieces = ["shards/shard-*.parquet"]
-    with work_folder(output, pieces=pieces, identity=identity, force=force, inputs=inputs) as work:
+    outputs = [output, card_path(output)]
+    with work_folder(output, outputs=outputs, pieces=pieces, identity=identity, force=force, inputs=inputs) as work:
         on_shard(0, len(jobs))
         told = counted(on_shard, len(jobs))
         paths = execute(jobs, work.folder / "shards", workers=workers, scheduler=scheduler, on_done=told)
         work.begin_output()
         _merge(spec, paths, output)
+        write_card(output, CardFacts(spec.name, f"Carbon nanotubes with {', '.join(spec.properties)}."))
     return output
 
 
@@ -139,7 +143,7 @@ def _merge(spec: DatasetSpec, paths: list[Path], output: Path) -> None:
     table = pa.concat_tables([pq.read_table(path) for path in paths])
     _, first = np.unique(table.column("key").to_numpy(), return_index=True)
     table = table.take(pa.array(np.sort(first)))
-    metadata = {b"matgym": json.dumps(provenance(spec), sort_keys=True).encode()}
+    metadata = {PROVENANCE: json.dumps(provenance(spec), sort_keys=True).encode()}
     Dataset(table.replace_schema_metadata(metadata)).save(output)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from matgym.data.columns import PROVENANCE, described
 from matgym.data.table import (
     HELD,
     SCHEMA_VERSION,
@@ -23,14 +25,16 @@ from matgym.data.table import (
     checked_table,
     label_columns,
     label_keys,
+    split_of,
     table_of,
     tube_columns,
 )
 from matgym.errors import DatasetError, FormatError, PropertyError, one_line
 from matgym.files import atomic_path, is_file, parse_json
-from matgym.models import Level, Predictions
+from matgym.models import Level, Model, Predictions
 from matgym.structures import LatticeGroup, Nanotube, TubeBatch
 from matgym.typing import FloatArray, IntArray
+from matgym.version import __version__
 
 SHIPPED = Path(__file__).parent / "shipped"
 
@@ -62,6 +66,40 @@ class Dataset:
     table: pa.Table
 
     @classmethod
+    def of(
+        cls,
+        tubes: Sequence[Nanotube],
+        labels: Predictions,
+        computed_by: Mapping[str, Model],
+        *,
+        command: str,
+        more: Mapping[str, FloatArray] = MappingProxyType({}),
+    ) -> Self:
+        """Return a data set of tubes with labels, whose provenance names the models that computed them.
+
+        Args:
+            tubes: B tubes, at least one.
+            labels: predictions that become labels.
+            computed_by: models that computed the labels, by property key.
+            command: what made the tubes, for the provenance.
+            more: (B,) values of further columns, such as "gap_ev.predicted".
+        """
+        columns = tube_columns(TubeBatch.of(tubes), range(len(tubes)))
+        columns["split"] = [split_of(key) for key in columns["key"]]
+        for key, values in labels.values.items():
+            columns |= label_columns(key, values, labels.failures.get(key, {}), computed_by[key].level)
+        provenance = {
+            "schema_version": SCHEMA_VERSION,
+            "command": command,
+            "oracles": {key: repr(computed_by[key]) for key in labels.values},
+            "version": __version__,
+        }
+        table = table_of(columns, list(labels.values), {PROVENANCE: json.dumps(provenance, sort_keys=True).encode()})
+        for name, column in more.items():
+            table = table.append_column(name, pa.array(column, pa.float64(), from_pandas=True))
+        return cls(table)
+
+    @classmethod
     def load(cls, path: Path | str) -> Self:
         """Read a Parquet file.
 
@@ -83,10 +121,10 @@ class Dataset:
             raise DatasetError(f"{file}: {error}") from None
         except (pa.ArrowException, OSError, ValueError) as error:
             raise DatasetError(f"{file} is not a Parquet file, or is damaged: {one_line(error)}") from None
-        if b"matgym" not in (table.schema.metadata or {}):
+        if PROVENANCE not in (table.schema.metadata or {}):
             raise DatasetError(f"{file} has no provenance of matgym: give a file of `matgym data build`")
         try:
-            provenance = parse_json(table.schema.metadata[b"matgym"], f"the provenance of {file}")
+            provenance = parse_json(table.schema.metadata[PROVENANCE], f"the provenance of {file}")
         except FormatError as error:
             raise DatasetError(str(error)) from None
         version = provenance.get("schema_version") if isinstance(provenance, dict) else None
@@ -101,9 +139,10 @@ class Dataset:
             raise DatasetError(f"{file}: {error}") from None
 
     def save(self, path: Path | str) -> None:
-        """Write a Parquet file atomically."""
+        """Write a Parquet file atomically, with unit and description of each column."""
+        table = self.table.cast(described(self.table.schema))
         with atomic_path(Path(path)) as scratch:
-            pq.write_table(self.table, scratch, compression="zstd", compression_level=15, row_group_size=1 << 20)
+            pq.write_table(table, scratch, compression="zstd", compression_level=15, row_group_size=1 << 20)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -111,7 +150,7 @@ class Dataset:
     @property
     def provenance(self) -> dict[str, Any]:
         """Specification, oracles with settings, versions of physics and schema, and the command of the build."""
-        return dict(json.loads(self.table.schema.metadata[b"matgym"]))
+        return dict(json.loads(self.table.schema.metadata[PROVENANCE]))
 
     @cached_property
     def digest(self) -> str:

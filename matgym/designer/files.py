@@ -4,9 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
+from matgym.data import Dataset
+from matgym.data.cards import SUFFIX, CardFacts, write_card
+from matgym.designer.predicting import KEYS, verifier_of
 from matgym.designer.result import DesignResult, interval
 from matgym.errors import ConfigurationError
 from matgym.files import write_json, write_text
+from matgym.models import Predictions
 from matgym.structures import Species
 from matgym.structures.io import export, write
 from matgym.version import __version__
@@ -20,7 +26,7 @@ SHOWN: Final = 8
 
 
 def write_result(result: DesignResult, folder: Path, programs: Sequence[str] = ()) -> dict[str, Path]:
-    """Write the page, the result as JSON, and the structures of a result; return the paths by name.
+    """Write the page, the result as JSON and as a table, and the structures; return the paths by name.
 
     Args:
         result: the result.
@@ -32,7 +38,10 @@ def write_result(result: DesignResult, folder: Path, programs: Sequence[str] = (
     """
     if others := set(programs) - set(PROGRAMS):
         raise ConfigurationError(f"there are no inputs for {min(others)!r}: give {', '.join(PROGRAMS)}")
-    files = {"page": folder / "design.html", "result": folder / "design.json"}
+    files = {
+        "page": folder / "design.html", "result": folder / "design.json", "table": folder / "designs.parquet",
+        "card": folder / f"designs{SUFFIX}",
+    }  # fmt: skip
     for rank, design in enumerate(result.designs, start=1):
         isotopes = any(design.tube.counts[kind] for kind in (Species.C13, Species.C14))
         for suffix in (".extxyz",) if isotopes else (".extxyz", ".cif"):  # CIF cannot store isotopes
@@ -41,8 +50,31 @@ def write_result(result: DesignResult, folder: Path, programs: Sequence[str] = (
         for program in programs:
             export(design.tube, program, folder / f"design-{rank}-{program}")
     write_json(files["result"], result.as_dict())
+    dataset_of(result).save(files["table"])
+    write_card(files["table"], CardFacts("designs", f"Carbon nanotubes that matgym designed for: {result.brief}."))
     write_text(files["page"], page(result))
     return files
+
+
+def dataset_of(result: DesignResult) -> Dataset:
+    """Return the designs as a table: verified values, and predictions in columns of their own.
+
+    Formation energies are those of all atoms, as in other data sets; a brief asks for them by atom.
+    """
+    tubes = [design.tube for design in result.designs]
+    atoms = np.array([int((tube.species != Species.VACANCY).sum()) for tube in tubes])
+    values, failures, predicted, models = {}, {}, {}, {}
+    for name in result.brief.names:
+        key, scale = KEYS[name], atoms if name == "formation" else 1.0
+        values[key] = scale * np.array([design.verified.get(name, np.nan) for design in result.designs])
+        failures[key] = {
+            row: design.failures[name] for row, design in enumerate(result.designs) if name in design.failures
+        }
+        predicted[f"{key}.predicted"] = scale * np.array([design.predicted[name] for design in result.designs])
+        predicted[f"{key}.half_width"] = scale * np.array([design.half_width[name] for design in result.designs])
+        models[key] = verifier_of(name)
+    labels = Predictions(values, failures)
+    return Dataset.of(tubes, labels, models, command=f"matgym design, {result.brief}", more=predicted)
 
 
 def page(result: DesignResult) -> str:

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from matgym.cli import app, main
+from matgym.data import Dataset
 from matgym.physics import GAP_EV
 from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
 from matgym.structures.io import read
@@ -42,6 +43,10 @@ def test_sample_writes_tubes_with_the_composition_and_their_gaps(tmp_path):
             float(row["gap, eV"]), abs=PRINTED_EV
         )
     assert (tmp_path / "out" / "tubes.png").stat().st_size > 10_000
+    table = Dataset.load(tmp_path / "out" / "tubes.parquet")
+    assert list(table.batch) == [read(tmp_path / "out" / row["file"]) for row in rows]
+    assert table.values("gap_ev") == pytest.approx([float(row["gap, eV"]) for row in rows], abs=PRINTED_EV)
+    assert (tmp_path / "out" / "tubes.card.json").exists()
 
 
 @pytest.mark.parametrize(

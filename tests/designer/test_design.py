@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 import matgym
 from matgym.cli import app
+from matgym.data import Dataset
 from matgym.designer import searching, verifying
 from matgym.designer.brief import Brief
 from matgym.designer.files import page, write_result
@@ -18,6 +19,7 @@ from matgym.designer.searching import Search
 from matgym.designer.selecting import different
 from matgym.errors import ConfigurationError
 from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
+from matgym.physics.registry import judge_of
 from matgym.structures import Species
 from matgym.structures.io import read
 from matgym.tasks.any_tube import HEAD, KINDS
@@ -144,7 +146,6 @@ def test_what_would_take_too_long_is_not_verified():
 
 
 def test_verified_formation_is_that_of_an_atom():
-    from matgym.physics.registry import judge_of
     from matgym.structures import Nanotube
 
     tube = Nanotube(8, 0, 2).decorated({3: "B", 4: "N"})
@@ -158,6 +159,11 @@ def test_files_and_page(gaps, tmp_path):
     assert read(files["design 2.cif"]) == gaps.designs[1].tube
     assert any((tmp_path / "design-1-lammps").iterdir())
     assert json.loads(files["result"].read_text())["met"] == [True, True, True]
+    table = Dataset.load(files["table"])
+    assert list(table.batch) == [design.tube for design in gaps.designs]
+    assert table.values("gap_ev").tolist() == [design.verified["gap"] for design in gaps.designs]
+    assert set(table.levels("gap_ev")) == {judge_of("gap").level}
+    assert json.loads(files["card"].read_text())["matgym:rows"] == 3
     text = page(gaps)
     assert not re.search(r"""(src|href)\s*=\s*["'](https?:)?//""", text)
     assert "default-src 'none'" in text
