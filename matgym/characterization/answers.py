@@ -9,10 +9,12 @@ import numpy as np
 from matgym.characterization.defect_maps import DefectMap, find_defects
 from matgym.characterization.files import (
     Environment,
+    Measured,
     Micrograph,
-    Pattern,
     Spectrum,
     SpectrumUnit,
+    Structure,
+    read_crystal,
     read_micrograph,
     read_pattern,
     read_spectrum,
@@ -28,11 +30,17 @@ if TYPE_CHECKING:
 OPTIONS: Final = {
     "chirality": ("pixel_nm", "pixel_per_nm", "best"),
     "crystal": ("wavelength_angstrom", "best"),
+    "space-group": ("wavelength_angstrom", "best"),
+    "structure": ("best",),
     "spectrum": ("unit", "laser_ev", "environment", "best"),
     "defects": ("pixel_nm",),
 }
-"""What can be asked, and the options that belong to it: the (n, m) of a tube, the crystal system of a powder, the
-species of a tube or of a mixture by a spectrum, or the defects of a tube."""
+"""What can be asked, and the options that belong to it: the (n, m) of a tube, the crystal system or the space group of
+a powder, the crystal system of a structure with noise, the species of a tube or of a mixture by a spectrum, or the
+defects of a tube."""
+
+CRYSTAL_TASKS: Final = {"crystal": "crystal-system", "space-group": "space-group", "structure": "crystal-structure"}
+"""The task that answers each question about a crystal."""
 
 BEST: Final = 3
 """Number of classes in an answer, unless another one is asked for."""
@@ -59,7 +67,7 @@ class Characterization(ValueObject):
     task: str
     question: str
     answer: "Answer"
-    measured: Micrograph | Pattern | Spectrum
+    measured: Measured
     prepared: Float32Array
     simulated: Float32Array | None
     axes: tuple[tuple[str, FloatArray], ...] = ()
@@ -102,7 +110,13 @@ class Characterization(ValueObject):
         return lines if answer.metallic is None else [*lines, f"  metallic: {answer.metallic:.1%}"]
 
     def save_picture(self, path: Path) -> None:
-        """Draw the measurement as the network sees it, and beside it the simulation of the answer."""
+        """Draw the measurement as the network sees it, and beside it the simulation of the answer.
+
+        Raises:
+            ConfigurationError: if the measurement is a structure.
+        """
+        if isinstance(self.measured, Structure):
+            raise ConfigurationError(f"{path} cannot be drawn: there is no picture of a structure; leave it out")
         from matplotlib.figure import Figure
 
         panels = [("measured", self.prepared)]
@@ -136,8 +150,8 @@ def characterize(
 
 @overload
 def characterize(
-    measured: Path | str | Micrograph | Pattern | Spectrum,
-    what: Literal["chirality", "crystal", "spectrum"] = "chirality",
+    measured: Path | str | Measured,
+    what: Literal["chirality", "crystal", "space-group", "structure", "spectrum"] = "chirality",
     *,
     pixel_nm: float | None = None,
     pixel_per_nm: float | None = None,
@@ -152,7 +166,7 @@ def characterize(
 
 @overload
 def characterize(
-    measured: Path | str | Micrograph | Pattern | Spectrum,
+    measured: Path | str | Measured,
     what: str,
     *,
     pixel_nm: float | None = None,
@@ -167,7 +181,7 @@ def characterize(
 
 
 def characterize(
-    measured: Path | str | Micrograph | Pattern | Spectrum,
+    measured: Path | str | Measured,
     what: str = "chirality",
     *,
     pixel_nm: float | None = None,
@@ -183,9 +197,10 @@ def characterize(
 
     Args:
         measured: the file, or a measurement in memory; see `matgym.characterization.files`.
-        what: "chirality" of a tube by an image or an electron diffraction pattern, "crystal" for the crystal system of
-            a powder, "spectrum" for the species of a tube by a Raman spectrum, or of a mixture by an absorption
-            spectrum, or "defects" of a tube by an image.
+        what: "chirality" of a tube by an image or an electron diffraction pattern; "crystal" for the crystal system of
+            a powder, and "space-group" for its space group; "structure" for the crystal system of a structure with
+            noise; "spectrum" for the species of a tube by a Raman spectrum, or of a mixture by an absorption spectrum;
+            or "defects" of a tube by an image.
         pixel_nm: width of a pixel of an image, nm, for files without a scale.
         pixel_per_nm: width of a pixel of a diffraction pattern, 1/nm, for files without a scale.
         wavelength_angstrom: wavelength of a powder pattern, Å, for files that do not state it.
@@ -220,19 +235,21 @@ def characterize(
         "laser_ev": laser_ev,
         "environment": environment,
     }
-    in_memory = isinstance(measured, Micrograph | Pattern | Spectrum)
+    in_memory = isinstance(measured, Measured)
     for name, value in (given | {"best": best}).items():
         scaled = in_memory and name in given
         if value is not None and (scaled or name not in OPTIONS[what]):
             place = "a measurement in memory" if scaled else f"what={what!r}"
             raise ConfigurationError(f"{name}={value} has no effect for {place}: leave it out")
-    record: Micrograph | Pattern | Spectrum
-    if isinstance(measured, Micrograph | Pattern | Spectrum):
+    record: Measured
+    if isinstance(measured, Measured):
         record = measured
     elif what in {"chirality", "defects"}:
         record = read_micrograph(measured, pixel_nm=pixel_nm, pixel_per_nm=pixel_per_nm)
-    elif what == "crystal":
+    elif what in {"crystal", "space-group"}:
         record = read_pattern(measured, wavelength_angstrom=wavelength_angstrom)
+    elif what == "structure":
+        record = read_crystal(measured)
     else:
         record = read_spectrum(measured, unit=unit, laser_ev=laser_ev, environment=environment)
     if what == "defects":
@@ -252,10 +269,10 @@ def characterize(
     )
 
 
-def _task_name(what: str, record: Micrograph | Pattern | Spectrum) -> str:
+def _task_name(what: str, record: Measured) -> str:
     """Return the name of the task that answers a question about a measurement."""
-    if what == "crystal":
-        return "crystal-system"
+    if what in CRYSTAL_TASKS:
+        return CRYSTAL_TASKS[what]
     if what == "spectrum":
         optical = isinstance(record, Spectrum) and record.unit != "1/cm"
         return "species-absorption" if optical else "species-raman"

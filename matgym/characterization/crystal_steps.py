@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from matgym.characterization.files import Structure
 from matgym.characterization.steps import Steps
 from matgym.errors import RefusalError
 from matgym.structures.crystals import Crystal
@@ -53,15 +54,15 @@ class CrystalPipeline(Steps):
             row[3, 3 : 3 + count] = crystal.numbers
         return inputs
 
-    def of(self, measured: Crystal) -> Float32Array:
-        """Return the (1, 4, 3 + most_atoms) input of one crystal.
+    def of(self, measured: Structure) -> Float32Array:
+        """Return the (1, 4, 3 + most_atoms) input of one structure.
 
         Raises:
-            RefusalError: if it is no crystal, or has too many atoms or partial occupancies.
+            RefusalError: if it is no structure, or has too many atoms or partial occupancies.
         """
-        if not isinstance(measured, Crystal):
-            raise RefusalError(f"a {type(measured).__name__.lower()} is no crystal: give a cell and its atoms")
-        return self.apply([measured])
+        if not isinstance(measured, Structure):
+            raise RefusalError(f"a {type(measured).__name__.lower()} is no structure: give a cell and its atoms")
+        return self.apply([measured.crystal])
 
 
 def crystals_of(inputs: NDArray[Any]) -> list[Crystal]:

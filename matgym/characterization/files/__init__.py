@@ -1,16 +1,29 @@
-"""Files of instruments: micrographs and diffraction patterns of microscopes, powder patterns, and spectra."""
+"""Files of instruments: micrographs and diffraction patterns of microscopes, powder patterns, spectra, structures."""
 
+from matgym.characterization.files.crystals import read_crystal
 from matgym.characterization.files.curves import read_pattern, read_spectrum
 from matgym.characterization.files.images import read_micrograph
-from matgym.characterization.files.records import Environment, Micrograph, Pattern, Source, Spectrum, SpectrumUnit
+from matgym.characterization.files.records import (
+    Environment,
+    Measured,
+    Micrograph,
+    Pattern,
+    Source,
+    Spectrum,
+    SpectrumUnit,
+    Structure,
+)
 
 __all__ = [
     "Environment",
+    "Measured",
     "Micrograph",
     "Pattern",
     "Source",
     "Spectrum",
     "SpectrumUnit",
+    "Structure",
+    "read_crystal",
     "read_micrograph",
     "read_pattern",
     "read_spectrum",

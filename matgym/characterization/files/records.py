@@ -1,4 +1,4 @@
-"""What instruments measured: an image with its scale, a powder pattern, or a spectrum, and the file it comes from."""
+"""What instruments measured: an image with its scale, a powder pattern, a spectrum or a structure, and its file."""
 
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -7,6 +7,7 @@ import numpy as np
 
 from matgym.errors import ConfigurationError, FormatError, require_within
 from matgym.frozen import ValueObject
+from matgym.structures.crystals import Crystal
 from matgym.typing import FloatArray
 
 FEWEST_PIXELS: Final = 16
@@ -155,6 +156,23 @@ class Spectrum(ValueObject, copies=True):
             require_within(0.5, 6.0, laser_ev=self.laser_ev)
         if self.environment not in {None, "air", "dispersed"}:
             raise ConfigurationError(f"environment={self.environment!r} is unknown: give 'air' or 'dispersed'")
+
+
+@dataclass(frozen=True, eq=False)
+class Structure(ValueObject):
+    """A crystal with the noise of a measurement or of a simulation.
+
+    Attributes:
+        crystal: cell and atoms.
+        source: where it comes from.
+    """
+
+    crystal: Crystal
+    source: Source = Source()
+
+
+Measured: TypeAlias = Micrograph | Pattern | Spectrum | Structure
+"""What can be characterized."""
 
 
 def _check_curve(where: str, what: str, x: FloatArray, y: FloatArray) -> None:

@@ -7,6 +7,7 @@ no trained network had seen the prototypes by then.
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -127,7 +128,7 @@ class PowderTask(RecognitionTask):
 
     def measured(
         self,
-        crystals: list[Crystal],
+        crystals: Sequence[Crystal],
         labels: IntArray,
         rng: np.random.Generator,
         conditions: PowderConditions,
@@ -163,12 +164,21 @@ class PowderTask(RecognitionTask):
         Raises:
             MissingExtraError: if pymatgen is not installed.
         """
-        crystals, numbers = prototypes()
-        labels = self.labels_of(numbers)
-        groups = [slice(start, start + GROUP) for start in range(0, len(labels), GROUP)]
-        return Samples.joined(
-            [self.measured(list(crystals[rows]), labels[rows], rng, self.unseen, level) for rows in groups]
-        )
+        crystals, groups = prototypes()
+        return self.by_instruments(crystals, groups, rng, self.unseen, level)
+
+    def by_instruments(
+        self,
+        crystals: Sequence[Crystal],
+        groups: IntArray,
+        rng: np.random.Generator,
+        conditions: PowderConditions,
+        level: float | None = None,
+    ) -> Samples:
+        """Return inputs of the patterns of crystals of space groups, with an instrument for each `GROUP` of them."""
+        labels = self.labels_of(groups)
+        shared = [slice(start, start + GROUP) for start in range(0, len(labels), GROUP)]
+        return Samples.joined([self.measured(crystals[rows], labels[rows], rng, conditions, level) for rows in shared])
 
 
 class CrystalSystemFromPowder(PowderTask):
