@@ -1,7 +1,8 @@
 """Graphs of periodic crystals: atoms, their nearest neighbours within a cut-off, and the lattice, in batches.
 
 A batch is ragged: atoms of all crystals lie in one array. Every atom has the same number of places for neighbours, as
-in CGCNN (Xie and Grossman, Phys. Rev. Lett. 120, 145301 (2018)); places without a neighbour are marked. Features of the
+in CGCNN (Xie and Grossman, Phys. Rev. Lett. 120, 145301 (2018)). Neighbours lie nearer than the first one that has no
+place: of several at equal distances, as symmetry makes them, either all are kept or none. Features of the
 lattice do not depend on the choice of the cell vectors, and change continuously with the cell.
 """
 
@@ -29,6 +30,9 @@ LATTICE_FEATURES: Final = 1 + SHORTEST + len(CLOSE) * (SHORTEST - 1)
 MOST_PAIRS: Final = 2e7
 """Most pairs of atoms and images of one crystal, for memory; ours."""
 
+TIE: Final = 1e-6
+"""Relative difference of distances that count as equal."""
+
 _REACH: Final = 3
 _COMBINATIONS: Final = np.stack(np.meshgrid(*[np.arange(-_REACH, _REACH + 1)] * 3, indexing="ij"), -1).reshape(-1, 3)
 _HALF: Final = _COMBINATIONS[len(_COMBINATIONS) // 2 + 1 :]  # one of v and -v
@@ -44,6 +48,7 @@ class CrystalGraphs(ValueObject):
         neighbours: (A, K) atoms of the batch that are near each atom; the atom itself where there are fewer.
         vectors: (A, K, 3) vectors to them, Å, also across cell boundaries; zero where there are fewer.
         inside: (A, K) whether there is a neighbour.
+        reach_angstrom: (A,) distance below which neighbours of an atom are kept, Å.
         lattice: (B, `LATTICE_FEATURES`) features of lattices; see `lattice_features`.
     """
 
@@ -52,10 +57,11 @@ class CrystalGraphs(ValueObject):
     neighbours: IntArray
     vectors: FloatArray
     inside: BoolArray
+    reach_angstrom: FloatArray
     lattice: FloatArray
 
     @classmethod
-    def of(cls, crystals: Sequence[Crystal], *, cutoff_angstrom: float = 6.0, neighbours: int = 12) -> "CrystalGraphs":
+    def of(cls, crystals: Sequence[Crystal], *, cutoff_angstrom: float = 6.0, neighbours: int = 16) -> "CrystalGraphs":
         """Return the graphs of crystals.
 
         Args:
@@ -70,9 +76,10 @@ class CrystalGraphs(ValueObject):
         return cls(
             numbers=np.concatenate([crystal.numbers for crystal in crystals]),
             crystal=np.repeat(np.arange(len(crystals)), counts),
-            neighbours=np.concatenate([near + start for (near, _, _), start in zip(found, first, strict=True)]),
-            vectors=np.concatenate([vectors for _, vectors, _ in found]),
-            inside=np.concatenate([inside for _, _, inside in found]),
+            neighbours=np.concatenate([near + start for (near, *_), start in zip(found, first, strict=True)]),
+            vectors=np.concatenate([vectors for _, vectors, *_ in found]),
+            inside=np.concatenate([inside for *_, inside, _ in found]),
+            reach_angstrom=np.concatenate([reach for *_, reach in found]),
             lattice=np.stack([lattice_features(crystal) for crystal in crystals]),
         )
 
@@ -86,7 +93,9 @@ def reduced(crystal: Crystal) -> Crystal:
     return Crystal(cell, places, crystal.numbers, crystal.occupancies)
 
 
-def nearest_neighbours(crystal: Crystal, cutoff_angstrom: float, most: int) -> tuple[IntArray, FloatArray, BoolArray]:
+def nearest_neighbours(
+    crystal: Crystal, cutoff_angstrom: float, most: int
+) -> tuple[IntArray, FloatArray, BoolArray, FloatArray]:
     """Return the nearest atoms of each atom of a crystal within a distance.
 
     Args:
@@ -95,7 +104,8 @@ def nearest_neighbours(crystal: Crystal, cutoff_angstrom: float, most: int) -> t
         most: largest number of neighbours of an atom, K.
 
     Returns:
-        (A, K) atoms, the nearest first; (A, K, 3) vectors to them, Å; (A, K) whether there is one.
+        (A, K) atoms, the nearest first; (A, K, 3) vectors to them, Å; (A, K) whether there is one; (A,) distances below
+        which neighbours are kept, Å.
 
     Raises:
         StructureError: if there are too many pairs of atoms and images.
@@ -117,15 +127,20 @@ def nearest_neighbours(crystal: Crystal, cutoff_angstrom: float, most: int) -> t
     squares = np.square(vectors).sum(axis=-1)
     squares[np.arange(count), np.arange(count), len(shifts) // 2] = np.inf  # the atom itself
     vectors, squares = vectors.reshape(count, -1, 3), squares.reshape(count, -1)
-    kept = min(most, squares.shape[1])
+    kept = min(most + 1, squares.shape[1])
     nearest = np.argpartition(squares, kept - 1, axis=1)[:, :kept]
     nearest = np.take_along_axis(nearest, np.argsort(np.take_along_axis(squares, nearest, 1), axis=1, kind="stable"), 1)
-    inside = np.take_along_axis(squares, nearest, axis=1) <= cutoff_angstrom**2
+    squares = np.take_along_axis(squares, nearest, axis=1)
+    reach = np.full(count, cutoff_angstrom)
+    if kept > most:
+        reach = np.minimum(reach, (1.0 - TIE) * np.sqrt(squares[:, most]))
+        nearest, squares = nearest[:, :most], squares[:, :most]
+    inside = squares < reach[:, None] ** 2
     chosen = np.take_along_axis(vectors, nearest[..., None], axis=1) * inside[..., None]
-    atoms = np.where(inside, nearest // len(shifts), np.arange(count)[:, None])
-    missing = ((0, 0), (0, most - kept))
-    atoms = np.where(np.pad(inside, missing), np.pad(atoms, missing), np.arange(count)[:, None])
-    return atoms, np.pad(chosen, (*missing, (0, 0))), np.pad(inside, missing)
+    missing = ((0, 0), (0, most - nearest.shape[1]))
+    inside = np.pad(inside, missing)
+    atoms = np.where(inside, np.pad(nearest // len(shifts), missing), np.arange(count)[:, None])
+    return atoms, np.pad(chosen, (*missing, (0, 0))), inside, reach
 
 
 def lattice_features(crystal: Crystal) -> FloatArray:

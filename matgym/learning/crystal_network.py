@@ -3,8 +3,9 @@
 Gated convolutions as in CGCNN (Xie and Grossman, Phys. Rev. Lett. 120, 145301 (2018)), on distances that are expanded
 in Gaussians. Angles between neighbours enter through Legendre polynomials of their cosines, summed over pairs: power
 spectra in spherical harmonics, by the addition theorem, as in the descriptors of Bartók, Kondor and Csányi (Phys. Rev.
-B 87, 184115 (2013)). Means and mean squares over atoms, with features of the lattice, describe the crystal. The result
-does not depend on rotations, on the order of atoms, or on the choice of the cell vectors.
+B 87, 184115 (2013)). Messages go to zero at the distance below which neighbours are kept. Means and mean squares over
+atoms, with features of the lattice, describe the crystal. The result does not depend on rotations, on the order of
+atoms, or on the choice of the cell vectors.
 """
 
 from collections.abc import Sequence
@@ -54,7 +55,7 @@ class CrystalSettings:
     layers: int = 3
     gaussians: int = 24
     hidden: tuple[int, ...] = (64,)
-    neighbours: int = 12
+    neighbours: int = 16
     cutoff_angstrom: float = 6.0
 
     def __post_init__(self) -> None:
@@ -133,16 +134,17 @@ class CrystalBody(nn.Module):
 
     def forward(self, graphs: CrystalGraphs) -> Tensor:
         """Return the (B, n_features) features of crystals."""
-        device = self.atom.weight.device
+        device, precision = self.atom.weight.device, self.atom.weight.dtype
 
-        def tensor(values: object) -> Tensor:
-            return torch.tensor(values, device=device)
+        def tensor(values: object, dtype: torch.dtype | None = None) -> Tensor:
+            return torch.tensor(values, device=device, dtype=dtype)
 
-        vectors = tensor(graphs.vectors).float()
+        vectors = tensor(graphs.vectors, precision)
         distances = vectors.norm(dim=2)
         cutoff = self.settings.cutoff_angstrom
-        weights = 0.5 * (1.0 + torch.cos(torch.pi * distances / cutoff)) * tensor(graphs.inside)
-        centres = torch.linspace(0.0, cutoff, self.settings.gaussians, device=device)
+        reach = tensor(graphs.reach_angstrom, precision)[:, None].clamp_min(1e-6)
+        weights = 0.5 * (1.0 + torch.cos(torch.pi * distances / reach)) * tensor(graphs.inside, precision)
+        centres = torch.linspace(0.0, cutoff, self.settings.gaussians, device=device, dtype=precision)
         step = cutoff / max(self.settings.gaussians - 1, 1)
         expanded = torch.exp(-(((distances[..., None] - centres) / step) ** 2))
         units = vectors / distances.clamp_min(1e-6)[..., None]
@@ -152,7 +154,9 @@ class CrystalBody(nn.Module):
             x = convolution(x, neighbours, expanded, weights, angles)
         moments = torch.cat([x, x * x], dim=1)
         crystal = tensor(graphs.crystal)
-        total = torch.zeros(len(graphs.lattice), moments.shape[1], device=device).index_add(0, crystal, moments)
+        total = torch.zeros(len(graphs.lattice), moments.shape[1], device=device, dtype=precision).index_add(
+            0, crystal, moments
+        )
         mean = total / torch.bincount(crystal, minlength=len(total))[:, None]
-        found: Tensor = self.hidden(torch.cat([mean, self.lattice(tensor(graphs.lattice).float())], dim=1))
+        found: Tensor = self.hidden(torch.cat([mean, self.lattice(tensor(graphs.lattice, precision))], dim=1))
         return found
