@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PSEUDOSYMMETRIC: Final = 0.2
-"""Share of crystals whose cell fits a crystal system of higher symmetry than their atoms. This number and the next one
-are ours."""
+"""Share of triclinic to tetragonal crystals whose cell fits a system of higher symmetry than their atoms. This number
+and the next one are ours."""
 
 MOST_SCALED: Final = 0.1
 """Largest logarithm by which cells of training crystals are scaled."""
