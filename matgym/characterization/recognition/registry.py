@@ -119,7 +119,7 @@ def read_pool(task: DrawnTask, count: int, seed: int, folder: Path, *, situation
     parts = []
     for chunk in _chunks(task, count, seed, situation):
         table = pq.read_table(folder / f"{chunk.key}.parquet")
-        flat = np.frombuffer(b"".join(table["inputs"].to_pylist()), dtype=task.precision)
+        flat: NDArray[Any] = np.frombuffer(b"".join(table["inputs"].to_pylist()), dtype=task.precision)
         labels = np.array(table["label"].to_pylist(), dtype=_value_type(table.schema.field("label").type))
         levels = table["level"].to_numpy().astype(np.float64)
         parts.append(Samples(flat.reshape(-1, *task.pipeline.shape), labels, levels))

@@ -36,7 +36,7 @@ and the next one are ours."""
 MOST_SCALED: Final = 0.1
 """Largest logarithm by which cells of training crystals are scaled."""
 
-TOLERANCES: Final = tuple(np.geomspace(0.001, 1.0, 13).tolist())
+TOLERANCES: Final[tuple[float, ...]] = tuple(np.geomspace(0.001, 1.0, 13).tolist())
 """Tolerances among which that of spglib is chosen, Å."""
 
 Search: TypeAlias = Callable[[Sequence[Crystal], float], IntArray]

@@ -36,7 +36,7 @@ CONFIGS = {
         "space-group", samples=70_000, fit=RecognitionFit(settings={"width": 24}, epochs=16)
     ),
     "crystal-structure": RecognitionConfig(
-        "crystal-structure", samples=60_000, fit=RecognitionFit("crystal", epochs=25)
+        "crystal-structure", samples=60_000, fit=RecognitionFit("crystal", epochs=22)
     ),
     "defects-hrtem": LocatorConfig("defects-hrtem", samples=20_000, fit=LocatorFit(epochs=10, batch_size=32)),
     "film-micrograph": ReadingConfig(
