@@ -118,7 +118,7 @@ def outputs(network: Classifier, inputs: NDArray[Any]) -> tuple[FloatArray, Floa
     logits, features, device = [], [], device_of(network)
     with torch.inference_mode():
         for start in range(0, len(inputs), BATCH):
-            batch = torch.from_numpy(np.asarray(inputs[start : start + BATCH], dtype=np.float32)).to(device)
+            batch = torch.from_numpy(np.array(inputs[start : start + BATCH], dtype=np.float32)).to(device)
             found = network.features(batch)
             features.append(found.cpu().numpy())
             logits.append(network.last(found).cpu().numpy())

@@ -14,7 +14,7 @@
 
     python -m scripts.studies.characterization.accuracy
 
-takes some three hours of one core, most of them for cross-validation, and writes docs/results/characterization.json.
+takes some four hours of one core, most of them for cross-validation, and writes docs/results/characterization.json.
 Finished jobs are stored, and the same command continues. Tasks without a trained network are left out with a note.
 """
 
