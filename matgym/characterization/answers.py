@@ -3,17 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from matgym.characterization.defect_maps import DefectMap, find_defects
 from matgym.characterization.files import (
     Environment,
+    Measured,
     Micrograph,
-    Pattern,
     Scattering,
     ScatteringUnit,
     Spectrum,
     SpectrumUnit,
+    Structure,
+    read_crystal,
     read_micrograph,
     read_pattern,
     read_scattering,
@@ -31,20 +33,22 @@ if TYPE_CHECKING:
 OPTIONS: Final = {
     "chirality": ("pixel_nm", "pixel_per_nm", "best"),
     "crystal": ("wavelength_angstrom", "best"),
+    "space-group": ("wavelength_angstrom", "best"),
+    "structure": ("best",),
     "spectrum": ("unit", "laser_ev", "environment", "best"),
     "defects": ("pixel_nm",),
     "film": ("pixel_nm", "site_nm"),
     "forest": ("unit", "laser_ev", "scattering", "q_unit"),
 }
-"""What can be asked, and the options that belong to it: the (n, m) of a tube, the crystal system of a powder, the
-species of a tube or of a mixture by a spectrum, the defects of a tube, the grain size and the defects of a film, or
-diameter, D/G and amorphous share of a forest of tubes."""
+"""What can be asked, and the options that belong to it: the (n, m) of a tube, the crystal system or the space group of
+a powder, the crystal system of a structure with noise, the species of a tube or of a mixture by a spectrum, the defects
+of a tube, the grain size and the defects of a film, or diameter, D/G and amorphous share of a forest of tubes."""
 
 OF_FILES: Final = ("pixel_nm", "pixel_per_nm", "wavelength_angstrom", "unit", "laser_ev", "environment", "q_unit")
 """Options that say what a file does not state, and that a measurement in memory has itself."""
 
-Record: TypeAlias = Micrograph | Pattern | Spectrum | Scattering
-"""What instruments measured, in memory."""
+CRYSTAL_TASKS: Final = {"crystal": "crystal-system", "space-group": "space-group", "structure": "crystal-structure"}
+"""The task that answers each question about a crystal."""
 
 BEST: Final = 3
 """Number of classes in an answer, unless another one is asked for."""
@@ -71,7 +75,7 @@ class Characterization(ValueObject):
     task: str
     question: str
     answer: "Answer"
-    measured: Micrograph | Pattern | Spectrum
+    measured: Measured
     prepared: Float32Array
     simulated: Float32Array | None
     axes: tuple[tuple[str, FloatArray], ...] = ()
@@ -114,7 +118,13 @@ class Characterization(ValueObject):
         return lines if answer.metallic is None else [*lines, f"  metallic: {answer.metallic:.1%}"]
 
     def save_picture(self, path: Path | str) -> None:
-        """Draw the measurement as the network sees it, and beside it the simulation of the answer."""
+        """Draw the measurement as the network sees it, and beside it the simulation of the answer.
+
+        Raises:
+            ConfigurationError: if the measurement is a structure.
+        """
+        if isinstance(self.measured, Structure):
+            raise ConfigurationError(f"{path} cannot be drawn: there is no picture of a structure; leave it out")
         panels = [("measured", self.prepared)]
         if self.simulated is not None:
             names = " + ".join(self.classes[:3]) + (" + …" if len(self.classes) > 3 else "")
@@ -158,8 +168,8 @@ def characterize(
 
 @overload
 def characterize(
-    measured: Path | str | Micrograph | Pattern | Spectrum,
-    what: Literal["chirality", "crystal", "spectrum"] = "chirality",
+    measured: Path | str | Measured,
+    what: Literal["chirality", "crystal", "space-group", "structure", "spectrum"] = "chirality",
     *,
     pixel_nm: float | None = None,
     pixel_per_nm: float | None = None,
@@ -174,7 +184,7 @@ def characterize(
 
 @overload
 def characterize(
-    measured: Path | str | Micrograph | Pattern | Spectrum,
+    measured: Path | str | Measured,
     what: str,
     *,
     pixel_nm: float | None = None,
@@ -192,7 +202,7 @@ def characterize(
 
 
 def characterize(
-    measured: Path | str | Micrograph | Pattern | Spectrum,
+    measured: Path | str | Measured,
     what: str = "chirality",
     *,
     pixel_nm: float | None = None,
@@ -211,10 +221,11 @@ def characterize(
 
     Args:
         measured: the file, or a measurement in memory; see `matgym.characterization.files`.
-        what: "chirality" of a tube by an image or an electron diffraction pattern, "crystal" for the crystal system of
-            a powder, "spectrum" for the species of a tube by a Raman spectrum, or of a mixture by an absorption
-            spectrum, "defects" of a tube by an image, "film" for the grain size and the defects of a film by an image,
-            or "forest" for diameter, D/G and amorphous share of a forest by a Raman spectrum and `scattering`.
+        what: "chirality" of a tube by an image or an electron diffraction pattern; "crystal" for the crystal system of
+            a powder, and "space-group" for its space group; "structure" for the crystal system of a structure with
+            noise; "spectrum" for the species of a tube by a Raman spectrum, or of a mixture by an absorption spectrum;
+            "defects" of a tube by an image; "film" for the grain size and the defects of a film by an image; or
+            "forest" for diameter, D/G and amorphous share of a forest by a Raman spectrum and `scattering`.
         pixel_nm: width of a pixel of an image, nm, for files without a scale.
         pixel_per_nm: width of a pixel of a diffraction pattern, 1/nm, for files without a scale.
         wavelength_angstrom: wavelength of a powder pattern, Å, for files that do not state it.
@@ -255,7 +266,7 @@ def characterize(
         "best": best,
     }
     _check(measured, what, given, model)
-    record = measured if isinstance(measured, Record) else _read(measured, what, given)
+    record = measured if isinstance(measured, Measured) else _read(measured, what, given)
     if what == "defects":
         return find_defects(record, model)  # type: ignore[arg-type]  # pipelines check what it is, here and below
     if what == "film":
@@ -267,7 +278,7 @@ def characterize(
 
         if scattering is None:
             raise ConfigurationError("scattering is missing: give the small-angle X-ray scattering of the forest")
-        curve = scattering if isinstance(scattering, Record) else read_scattering(scattering, unit=q_unit)
+        curve = scattering if isinstance(scattering, Measured) else read_scattering(scattering, unit=q_unit)
         return read_forest(record, curve, model=model)  # type: ignore[arg-type]
     return _recognised(what, record, BEST if best is None else best, model)
 
@@ -279,14 +290,14 @@ def _check(measured: Any, what: str, given: Mapping[str, Any], model: Any) -> No
         ConfigurationError: if they do not, or are not.
     """
     for name, value in given.items():
-        record_has_it = name in OF_FILES and isinstance(given["scattering"] if name == "q_unit" else measured, Record)
+        record_has_it = name in OF_FILES and isinstance(given["scattering"] if name == "q_unit" else measured, Measured)
         if value is not None and (record_has_it or name not in OPTIONS[what]):
             place = "a measurement in memory" if record_has_it else f"what={what!r}"
             raise ConfigurationError(f"{name}={value} has no effect for {place}: leave it out")
     if given["best"] is not None:
         require_counts(best=given["best"])
     for name, value in (("measured", measured), ("scattering", given["scattering"])):
-        if not isinstance(value, str | Path | Record) and (value is not None or name == "measured"):
+        if not isinstance(value, str | Path | Measured) and (value is not None or name == "measured"):
             raise ConfigurationError(
                 f"{name} is a {type(value).__name__}: give a file, or a record such as a Micrograph"
             )
@@ -294,12 +305,14 @@ def _check(measured: Any, what: str, given: Mapping[str, Any], model: Any) -> No
         raise ConfigurationError(f"model is a {type(model).__name__}: give a .safetensors file")
 
 
-def _read(path: Path | str, what: str, given: Mapping[str, Any]) -> Micrograph | Pattern | Spectrum:
+def _read(path: Path | str, what: str, given: Mapping[str, Any]) -> Measured:
     """Read the file of a question with the options that say what it does not state."""
     options = {name: given[name] for name in OPTIONS[what] if name in OF_FILES and name != "q_unit"}
     if what in {"chirality", "defects", "film"}:
         return read_micrograph(path, **options)
-    return read_pattern(path, **options) if what == "crystal" else read_spectrum(path, **options)
+    if what == "structure":
+        return read_crystal(path)
+    return read_pattern(path, **options) if what in CRYSTAL_TASKS else read_spectrum(path, **options)
 
 
 def _recognised(what: str, record: Any, best: int, model: Path | str | None) -> Characterization:
@@ -324,10 +337,10 @@ def _recognised(what: str, record: Any, best: int, model: Path | str | None) -> 
     )
 
 
-def _task_name(what: str, record: Record) -> str:
+def _task_name(what: str, record: Measured) -> str:
     """Return the name of the task that answers a question about a measurement."""
-    if what == "crystal":
-        return "crystal-system"
+    if what in CRYSTAL_TASKS:
+        return CRYSTAL_TASKS[what]
     if what == "spectrum":
         optical = isinstance(record, Spectrum) and record.unit != "1/cm"
         return "species-absorption" if optical else "species-raman"

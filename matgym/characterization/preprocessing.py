@@ -1,8 +1,9 @@
 """From a measurement to the input of a network: the steps that are stored with the network and checked on loading.
 
 Micrographs and electron diffraction patterns are brought to one scale, centred, turned until the tube's axis is
-vertical, cut and normalised. Powder patterns are brought to one wavelength and one grid; spectra are in `spectral`. A
-measurement that cannot be brought there raises `RefusalError`: too coarse, too small, or without the needed range.
+vertical, cut and normalised. Powder patterns are brought to one wavelength and one grid; spectra are in `spectral`, and
+crystals in `crystal_steps`. A measurement that cannot be brought there raises `RefusalError`: too coarse, too small, or
+without the needed range.
 """
 
 from typing import Annotated, Final, Literal, Self, TypeAlias
@@ -18,6 +19,7 @@ from matgym.characterization.alignment import (
     mirror_offset,
     resampled,
 )
+from matgym.characterization.crystal_steps import CrystalPipeline
 from matgym.characterization.curves import rebinned, without_background
 from matgym.characterization.files import Micrograph, Pattern
 from matgym.characterization.scaling import (
@@ -253,7 +255,7 @@ class PatternPipeline(Steps):
 
 
 Pipeline: TypeAlias = Annotated[
-    DiffractionPipeline | ImagePipeline | PatternPipeline | RamanPipeline | AbsorptionPipeline,
+    DiffractionPipeline | ImagePipeline | PatternPipeline | RamanPipeline | AbsorptionPipeline | CrystalPipeline,
     Field(discriminator="kind"),
 ]
 """Any pipeline, as a card stores it."""

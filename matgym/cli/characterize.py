@@ -10,9 +10,10 @@ from matgym.files import check_output
 
 
 def characterize(
-    file: Annotated[Path, typer.Argument(help="Image, diffraction pattern, powder pattern or spectrum.")],
+    file: Annotated[Path, typer.Argument(help="Image, diffraction pattern, powder pattern, spectrum or structure.")],
     what: Annotated[
-        str, typer.Option(help="Question: chirality, crystal, spectrum, defects, film or forest.")
+        str,
+        typer.Option(help="Question: chirality, crystal, space-group, structure, spectrum, defects, film or forest."),
     ] = "chirality",
     pixel_nm: Annotated[float | None, typer.Option(help="Width of a pixel of an image, nm.")] = None,
     pixel_per_nm: Annotated[float | None, typer.Option(help="Width of a pixel of a diffraction pattern, 1/nm.")] = None,

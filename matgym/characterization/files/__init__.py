@@ -1,9 +1,11 @@
-"""Files of instruments: images and diffraction patterns of microscopes, powder patterns, spectra, scattering curves."""
+"""Files of instruments: images and diffraction patterns of microscopes, patterns, spectra, scattering curves, crystals."""
 
+from matgym.characterization.files.crystals import read_crystal
 from matgym.characterization.files.curves import read_pattern, read_scattering, read_spectrum
 from matgym.characterization.files.images import read_micrograph
 from matgym.characterization.files.records import (
     Environment,
+    Measured,
     Micrograph,
     Pattern,
     Scattering,
@@ -11,10 +13,12 @@ from matgym.characterization.files.records import (
     Source,
     Spectrum,
     SpectrumUnit,
+    Structure,
 )
 
 __all__ = [
     "Environment",
+    "Measured",
     "Micrograph",
     "Pattern",
     "Scattering",
@@ -22,6 +26,8 @@ __all__ = [
     "Source",
     "Spectrum",
     "SpectrumUnit",
+    "Structure",
+    "read_crystal",
     "read_micrograph",
     "read_pattern",
     "read_scattering",

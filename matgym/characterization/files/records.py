@@ -1,4 +1,4 @@
-"""What instruments measured: an image with its scale, or a curve, and the file it comes from.
+"""What instruments measured: an image with its scale, a curve or a structure, and the file it comes from.
 
 Curves are powder patterns, spectra, and small-angle scattering.
 """
@@ -10,6 +10,7 @@ import numpy as np
 
 from matgym.errors import ConfigurationError, FormatError, require_within
 from matgym.frozen import ValueObject
+from matgym.structures.crystals import Crystal
 from matgym.typing import FloatArray
 
 FEWEST_PIXELS: Final = 16
@@ -207,6 +208,23 @@ class Scattering(ValueObject, copies=True):
             raise FormatError(f"{where} begins at {self.q_per_nm[0]:g} 1/nm: give positive scattering vectors")
         if self.photons.min() < 0.0:
             raise FormatError(f"{where} has a negative intensity of {self.photons.min():g}: give counts")
+
+
+@dataclass(frozen=True, eq=False)
+class Structure(ValueObject):
+    """A crystal with the noise of a measurement or of a simulation.
+
+    Attributes:
+        crystal: cell and atoms.
+        source: where it comes from.
+    """
+
+    crystal: Crystal
+    source: Source = Source()
+
+
+Measured: TypeAlias = Micrograph | Pattern | Spectrum | Scattering | Structure
+"""What can be characterized."""
 
 
 def _check_curve(where: str, what: str, x: FloatArray, y: FloatArray) -> None:

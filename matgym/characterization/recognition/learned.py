@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from matgym.characterization.files import Micrograph, Pattern, Spectrum
+from matgym.characterization.files import Measured
 from matgym.characterization.preprocessing import Pipeline
 from matgym.characterization.recognition.measures import softmax
 from matgym.characterization.recognition.metallicity import metallic_share
@@ -83,11 +83,11 @@ class Recognizer:
         strange = distance(features, self.calibration.distances) > 1.0
         return found, np.asarray(strange | (found.max(axis=1) < self.calibration.threshold))
 
-    def recognize(self, measured: Micrograph | Pattern | Spectrum, best: int = 3) -> Answer:
+    def recognize(self, measured: Measured, best: int = 3) -> Answer:
         """Answer for one measurement.
 
         Args:
-            measured: micrograph, diffraction pattern, powder pattern or spectrum.
+            measured: micrograph, diffraction pattern, powder pattern, spectrum or structure.
             best: number of classes in the answer.
 
         Raises:
@@ -118,7 +118,7 @@ def outputs(network: Classifier, inputs: NDArray[Any]) -> tuple[FloatArray, Floa
     logits, features, device = [], [], device_of(network)
     with torch.inference_mode():
         for start in range(0, len(inputs), BATCH):
-            batch = torch.from_numpy(np.asarray(inputs[start : start + BATCH], dtype=np.float32)).to(device)
+            batch = torch.from_numpy(np.array(inputs[start : start + BATCH], dtype=np.float32)).to(device)
             found = network.features(batch)
             features.append(found.cpu().numpy())
             logits.append(network.last(found).cpu().numpy())

@@ -43,6 +43,12 @@ def top_accuracy(probabilities: FloatArray, labels: Labels, k: int = 1) -> float
     return float(hits(best, labels).mean())
 
 
+def accuracy_among_occurring(probabilities: FloatArray, labels: IntArray) -> float:
+    """Return the share of rows whose label is the most probable of the classes that occur among the labels."""
+    occurring, places = np.unique(labels, return_inverse=True)
+    return top_accuracy(probabilities[:, occurring], places)
+
+
 def share_error(probabilities: FloatArray, labels: Labels) -> float:
     """Return the mean share of a mixture that is given to a wrong class: half the sum of absolute differences."""
     return float(0.5 * np.abs(probabilities - shares_of(labels, probabilities.shape[1])).sum(axis=1).mean())

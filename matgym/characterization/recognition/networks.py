@@ -1,4 +1,4 @@
-"""LeNet, AlexNet, VGG and ResNet for images and patterns, and logistic regression.
+"""LeNet, AlexNet, VGG and ResNet for images and patterns, logistic regression, and the graph network for crystals.
 
 Those of `matgym.surrogates.networks` are for the periodic raster of a tube, of some eight pixels a side: they wrap
 around, keep their resolution and pool over the tube. These shrink an image of fixed size and read it by place, because
@@ -13,7 +13,10 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from matgym.characterization.crystal_steps import crystals_of
 from matgym.errors import ConfigurationError
+from matgym.learning.config import validated
+from matgym.learning.crystal_network import CrystalBody, CrystalSettings
 from matgym.learning.devices import device_of
 from matgym.learning.sizes import bounded
 from matgym.surrogates.networks import network_settings
@@ -25,8 +28,10 @@ DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "alexnet": asdict(AlexNetSettings(channels=(16, 32, 48, 48, 32), hidden=(256, 256), dropout=0.2)),
     "vgg": asdict(VggSettings(channels=(16, 32, 64), hidden=(256,))),
     "resnet": asdict(ResidualSettings(width=16, blocks=1, hidden=(256,))),
+    "crystal": asdict(CrystalSettings()),
 }
-"""Settings of the networks by name; "linear" is logistic regression. Sizes are ours, for an hour on two cores."""
+"""Settings of the networks by name: "linear" is logistic regression, and "crystal" the graph network for inputs of
+`CrystalPipeline`. Sizes are ours, for an hour on two cores."""
 
 STAGES: Final = 3
 """Stages of a residual network, each of half the resolution and twice the channels of the one before."""
@@ -44,7 +49,8 @@ def settings_of(name: str, given: Mapping[str, Any] | None = None) -> dict[str, 
         if given:
             raise ConfigurationError(f"network 'linear' has no setting {next(iter(given))!r}")
         return {}
-    return network_settings(name, {**DEFAULTS[name], **(given or {})})
+    chosen = {**DEFAULTS[name], **(given or {})}
+    return asdict(validated(CrystalSettings, chosen, name)) if name == "crystal" else network_settings(name, chosen)
 
 
 def make_network(name: str, settings: Mapping[str, Any], shape: Sequence[int], outputs: int) -> "Classifier":
@@ -72,6 +78,8 @@ def build_network(name: str, settings: Mapping[str, Any], shape: Sequence[int], 
         raise ConfigurationError(
             f"an input of shape {tuple(shape)}: give (channels, height, width) or (channels, points)"
         )
+    if name == "crystal":
+        return CrystalClassifier(CrystalSettings(**settings_of(name, settings)), shape, outputs)
     chosen, layers = settings_of(name, settings), _Layers(len(shape) - 1)
     hidden, dropout = chosen.get("hidden", ()), chosen.get("dropout", 0.0)
     body: list[nn.Module] = []
@@ -80,10 +88,45 @@ def build_network(name: str, settings: Mapping[str, Any], shape: Sequence[int], 
     elif name != "linear":
         stack = {"lenet": layers.lenet, "alexnet": layers.alexnet, "vgg": layers.vgg}[name]
         body = stack(shape[0], chosen["channels"])
-    return Classifier(body, shape, hidden, dropout, outputs)
+    return ConvolutionClassifier(body, shape, hidden, dropout, outputs)
 
 
 class Classifier(nn.Module):
+    """A network whose last layer gives logits.
+
+    Attributes:
+        last: the last layer.
+    """
+
+    last: nn.Linear
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Return (B, F) outputs of the last hidden layer of (B, channels, …) inputs."""
+        raise NotImplementedError
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return (B, classes) logits of (B, channels, …) inputs."""
+        logits: Tensor = self.last(self.features(inputs))
+        return logits
+
+
+class CrystalClassifier(Classifier):
+    """The graph network of crystals; graphs are made of the inputs of `CrystalPipeline` at each call."""
+
+    def __init__(self, settings: CrystalSettings, shape: Sequence[int], outputs: int) -> None:
+        super().__init__()
+        if len(shape) != 2 or shape[0] != 4 or shape[1] < 4:
+            raise ConfigurationError(f"an input of shape {tuple(shape)} is no crystal: give (4, 3 + atoms)")
+        self.body = CrystalBody(settings)
+        self.last = nn.Linear(self.body.n_features, outputs)
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Return (B, F) outputs of the last hidden layer of (B, 4, 3 + atoms) inputs."""
+        found: Tensor = self.body(self.body.graphs(crystals_of(inputs.cpu().numpy())))
+        return found
+
+
+class ConvolutionClassifier(Classifier):
     """A body of convolutions, and a head of fully connected layers."""
 
     def __init__(
@@ -103,11 +146,6 @@ class Classifier(nn.Module):
         """Return (B, F) outputs of the last hidden layer of (B, channels, …) inputs."""
         found: Tensor = self.hidden(self.body(inputs))
         return found
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return (B, classes) logits of (B, channels, …) inputs."""
-        logits: Tensor = self.last(self.features(inputs))
-        return logits
 
 
 class _Layers:

@@ -1,4 +1,4 @@
-"""The task of the crystal system from a powder pattern: trained on crystals drawn by symmetry only.
+"""The tasks of the crystal system and of the space group from a powder pattern: trained on crystals drawn by symmetry.
 
 The test is on pymatgen's AFLOW prototypes, structure types that no training sees. Conditions of measurements, of
 training and of the test, were chosen before any training. How crystals are drawn, and the augmentation, were changed
@@ -6,8 +6,9 @@ once, after a pilot with 3,072 patterns that had 28 % on crystals as drawn for t
 no trained network had seen the prototypes by then.
 """
 
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -15,7 +16,14 @@ import numpy as np
 from matgym.characterization.noise import count_photons
 from matgym.characterization.powder import Diffractometer, Powder, powder_patterns
 from matgym.characterization.preprocessing import PatternPipeline
-from matgym.characterization.recognition.random_crystals import SYSTEMS, crystal_system, random_crystal
+from matgym.characterization.recognition.prototypes import prototypes
+from matgym.characterization.recognition.random_crystals import (
+    SYSTEMS,
+    crystal_system,
+    group_symbols,
+    groups_of,
+    random_crystal,
+)
 from matgym.characterization.recognition.tasks import (
     GROUP,
     Range,
@@ -24,7 +32,6 @@ from matgym.characterization.recognition.tasks import (
     log_uniform,
     uniform,
 )
-from matgym.errors import MissingExtraError
 from matgym.structures.crystals import Crystal
 from matgym.typing import IntArray
 
@@ -70,11 +77,9 @@ class PowderConditions:
     highest_counts: Range = (300.0, 30000.0)
 
 
-class CrystalSystemFromPowder(RecognitionTask):
-    """The crystal system from a powder pattern."""
+class PowderTask(RecognitionTask):
+    """A question about the symmetry of a crystal by its powder pattern: measurement, conditions and augmentation."""
 
-    name = "crystal-system"
-    question = "Of which crystal system is the crystal whose powder pattern this is?"
     level_name = "counts of the highest peak"
     levels = (100.0, 300.0, 1000.0, 10000.0)
     pipeline = PatternPipeline(start_deg=10.0, stop_deg=80.0, points=1024)
@@ -88,13 +93,16 @@ class CrystalSystemFromPowder(RecognitionTask):
         background=(0.15, 0.25),
     )
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The seven crystal systems."""
-        return SYSTEMS
+    @abstractmethod
+    def groups(self, label: int) -> range:
+        """Return the numbers of the space groups of a class, which are of one crystal system."""
+
+    @abstractmethod
+    def labels_of(self, groups: IntArray) -> IntArray:
+        """Return the numbers of the classes of space groups."""
 
     def augmented(self, inputs: "Tensor", rng: np.random.Generator) -> "Tensor":
-        """Shrink cells and change intensities, neither of which changes the crystal system.
+        """Shrink cells and change intensities, neither of which changes the symmetry.
 
         A smaller cell has its peaks at larger sin(θ). The lowest angles, which are not in the grid, are taken as empty.
         """
@@ -114,13 +122,13 @@ class CrystalSystemFromPowder(RecognitionTask):
 
     def group(self, count: int, rng: np.random.Generator, conditions: Any, level: float | None) -> Samples:
         """Return patterns of random crystals; see `RecognitionTask.group`."""
-        labels = rng.integers(len(SYSTEMS), size=count)
-        crystals = [random_crystal(rng, label) for label in labels.tolist()]
+        labels = rng.integers(len(self.classes), size=count)
+        crystals = [random_crystal(rng, self.groups(label)) for label in labels.tolist()]
         return self.measured(crystals, labels, rng, conditions, level)
 
     def measured(
         self,
-        crystals: list[Crystal],
+        crystals: Sequence[Crystal],
         labels: IntArray,
         rng: np.random.Generator,
         conditions: PowderConditions,
@@ -156,11 +164,65 @@ class CrystalSystemFromPowder(RecognitionTask):
         Raises:
             MissingExtraError: if pymatgen is not installed.
         """
-        crystals, labels = prototypes()
-        groups = [slice(start, start + GROUP) for start in range(0, len(labels), GROUP)]
-        return Samples.joined(
-            [self.measured(list(crystals[rows]), labels[rows], rng, self.unseen, level) for rows in groups]
-        )
+        crystals, groups = prototypes()
+        return self.by_instruments(crystals, groups, rng, self.unseen, level)
+
+    def by_instruments(
+        self,
+        crystals: Sequence[Crystal],
+        groups: IntArray,
+        rng: np.random.Generator,
+        conditions: PowderConditions,
+        level: float | None = None,
+    ) -> Samples:
+        """Return inputs of the patterns of crystals of space groups, with an instrument for each `GROUP` of them."""
+        labels = self.labels_of(groups)
+        shared = [slice(start, start + GROUP) for start in range(0, len(labels), GROUP)]
+        return Samples.joined([self.measured(crystals[rows], labels[rows], rng, conditions, level) for rows in shared])
+
+
+class CrystalSystemFromPowder(PowderTask):
+    """The crystal system from a powder pattern."""
+
+    name = "crystal-system"
+    question = "Of which crystal system is the crystal whose powder pattern this is?"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The seven crystal systems."""
+        return SYSTEMS
+
+    def groups(self, label: int) -> range:
+        """Return the numbers of the space groups of a crystal system."""
+        return groups_of(label)
+
+    def labels_of(self, groups: IntArray) -> IntArray:
+        """Return the numbers of the crystal systems of space groups."""
+        return np.array([crystal_system(group) for group in groups.tolist()], dtype=np.int64)
+
+
+class SpaceGroupFromPowder(PowderTask):
+    """The space group from a powder pattern.
+
+    Eleven pairs of groups, such as P4_1 and P4_3, are mirror images, of which patterns are equal: of crystals that are
+    drawn with all groups evenly, no method recognises more than 219 of 230.
+    """
+
+    name = "space-group"
+    question = "Of which space group is the crystal whose powder pattern this is?"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The symbols of the 230 space groups in the order of their numbers."""
+        return group_symbols()
+
+    def groups(self, label: int) -> range:
+        """Return the number of one space group."""
+        return range(label + 1, label + 2)
+
+    def labels_of(self, groups: IntArray) -> IntArray:
+        """Return the numbers of space groups, from 0."""
+        return groups - 1
 
 
 def _axis(rng: np.random.Generator) -> tuple[int, int, int]:
@@ -174,22 +236,3 @@ def _background(rng: np.random.Generator, height: Range) -> tuple[float, ...]:
     """Return coefficients of a falling, positive background."""
     first = uniform(rng, height)
     return first, -first * float(rng.uniform(0.0, 0.6)), first * float(rng.uniform(0.0, 0.3))
-
-
-@cache
-def prototypes() -> tuple[tuple[Crystal, ...], IntArray]:
-    """Return pymatgen's AFLOW prototypes in primitive cells, and their crystal systems by spglib.
-
-    Raises:
-        MissingExtraError: if pymatgen is not installed.
-    """
-    try:
-        from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
-    except ImportError:
-        raise MissingExtraError("pymatgen", "pymatgen") from None
-    crystals, systems = list[Crystal](), list[int]()
-    for entry in AFLOW_PROTOTYPE_LIBRARY:
-        structure = entry["snl"].structure
-        crystals.append(Crystal.of(structure.get_primitive_structure()))
-        systems.append(crystal_system(structure.get_space_group_info(symprec=0.01)[1]))
-    return tuple(crystals), np.array(systems, dtype=np.int64)

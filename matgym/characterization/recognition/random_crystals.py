@@ -6,6 +6,7 @@ pymatgen (`pip install 'matgym[pymatgen]'`).
 """
 
 from functools import cache
+from itertools import count
 from typing import Any, Final
 
 import numpy as np
@@ -40,6 +41,14 @@ CANDIDATES: Final = 24
 PREFERENCE: Final = 1.5
 """Orbits are chosen in inverse proportion to this power of their number of atoms: real crystals prefer special ones."""
 
+HIGHER: Final = {0: (1, 2, 3, 4, 6), 1: (2, 3, 6), 2: (3, 6), 3: (6,)}
+"""Systems whose cells, in the standard setting, also fit the operations of a system of lower symmetry."""
+
+PATIENCE: Final = 20
+"""Number of rejected crystals after which the choice of orbits is relaxed, or after `RELAXATIONS` begins anew; ours."""
+
+RELAXATIONS: Final = 3
+
 HEAVIEST: Final = 83
 TOLERANCE: Final = 1e-3
 """Largest difference of coordinates of the same place, and the precision of spglib, Å."""
@@ -50,44 +59,68 @@ def crystal_system(group: int) -> int:
     return int(np.searchsorted(LAST_GROUPS, group))
 
 
-def random_crystal(rng: np.random.Generator, system: int) -> Crystal:
-    """Draw a crystal of a crystal system in its primitive cell; spglib confirms the system.
+def groups_of(system: int) -> range:
+    """Return the numbers of the space groups of a crystal system."""
+    return range(LAST_GROUPS[system - 1] + 1 if system else 1, LAST_GROUPS[system] + 1)
 
-    Args:
-        rng: random number generator.
-        system: number of the system, 0 for triclinic to 6 for cubic.
+
+@cache
+def group_symbols() -> tuple[str, ...]:
+    """Return the symbols (Hermann-Mauguin, short) of the 230 space groups in the order of their numbers.
 
     Raises:
         MissingExtraError: if spglib is not installed.
     """
-    spglib = _spglib()
-    while True:
-        group = int(rng.integers(1 if system == 0 else LAST_GROUPS[system - 1] + 1, LAST_GROUPS[system] + 1))
-        drawn = _atoms(rng, *_operations(group))
+    spglib = symmetry_finder()
+    return tuple(spglib.get_spacegroup_type(hall).international_short for _, hall in sorted(_halls().items()))
+
+
+def random_crystal(rng: np.random.Generator, groups: range, pseudosymmetric: float = 0.0) -> Crystal:
+    """Draw a crystal of one of several space groups in its primitive cell; spglib confirms that it is of one of them.
+
+    Args:
+        rng: random number generator.
+        groups: numbers of space groups of one crystal system: all of them (`groups_of`), or a single one.
+        pseudosymmetric: probability of a cell that fits a crystal system of higher symmetry by chance.
+
+    Raises:
+        MissingExtraError: if spglib is not installed.
+    """
+    spglib, system = symmetry_finder(), crystal_system(groups[0])
+    for rejected in count():
+        operations = _operations(int(rng.integers(groups.start, groups.stop)))
+        drawn = _atoms(rng, *operations, relaxed=rejected // PATIENCE % RELAXATIONS)
         if drawn is None:
             continue
         places, numbers, firsts = drawn
-        shape = _cell(rng, system)
+        higher = HIGHER.get(system, ()) if pseudosymmetric and rng.uniform() < pseudosymmetric else ()
+        shape = _cell(rng, int(rng.choice(higher)) if higher else system)
         volume = len(places) * rng.uniform(*VOLUME_PER_ATOM)
         cell = shape * (volume / abs(np.linalg.det(shape))) ** (1.0 / 3.0)
         if _nearest(cell, places, firsts) < NEAREST * (volume / len(places)) ** (1.0 / 3.0):
             continue
         found = spglib.get_symmetry_dataset((cell, places, numbers), symprec=TOLERANCE)
-        if found is None or crystal_system(found.number) != system:  # a higher symmetry by chance
+        if found is None or found.number not in groups:  # a higher symmetry by chance
             continue
         primitive = spglib.find_primitive((cell, places, numbers), symprec=TOLERANCE)
-        if primitive is None:
+        if primitive is None or len(primitive[2]) > MOST_ATOMS:
             continue
         cell, places, numbers = primitive
         return Crystal(np.asarray(cell), np.asarray(places), np.asarray(numbers, np.int64), np.ones(len(numbers)))
+    raise AssertionError  # it counts without end
 
 
 def _atoms(
-    rng: np.random.Generator, rotations: FloatArray, shifts: FloatArray
+    rng: np.random.Generator, rotations: FloatArray, shifts: FloatArray, relaxed: int = 0
 ) -> tuple[FloatArray, IntArray, IntArray] | None:
-    """Return (A, 3) places, (A,) atomic numbers and the first atom of each orbit; None if there are too many atoms."""
+    """Return (A, 3) places, (A,) atomic numbers and the first atom of each orbit; None if there are too many atoms.
+
+    Some groups of many operations, such as F23, need large orbits: special ones alone have a higher symmetry. `relaxed`
+    is how often special positions are preferred half as much; from 1 on, twice as many atoms are allowed.
+    """
+    preference, most = PREFERENCE * 0.5**relaxed, MOST_ATOMS * (2 if relaxed else 1)
     species = rng.integers(1, HEAVIEST + 1, rng.integers(1, MOST_SPECIES + 1))
-    places, numbers, firsts, count = list[FloatArray](), list[int](), list[int](), 0
+    places, numbers, firsts, total = list[FloatArray](), list[int](), list[int](), 0
     for site in range(max(len(species), int(rng.integers(1, MOST_SITES + 1)))):
         candidates = rng.uniform(size=(CANDIDATES, 3))
         special = rng.uniform(size=(CANDIDATES, 3)) < rng.uniform(0.2, 1.0, (CANDIDATES, 1))
@@ -100,15 +133,15 @@ def _atoms(
         grid = round(1.0 / TOLERANCE)
         keys = (np.round(images / TOLERANCE).astype(np.int64) % grid) @ np.array([grid**2, grid, 1])
         multiplicities = 1.0 + (np.diff(np.sort(keys, axis=1), axis=1) != 0).sum(axis=1)
-        weights = multiplicities**-PREFERENCE
+        weights = multiplicities**-preference
         chosen = int(rng.choice(CANDIDATES, p=weights / weights.sum()))
         orbit = images[chosen, np.unique(keys[chosen], return_index=True)[1]]
-        if count + len(orbit) > MOST_ATOMS:
+        if total + len(orbit) > most:
             if site < len(species):
                 return None
             break
-        firsts.append(count)
-        count += len(orbit)
+        firsts.append(total)
+        total += len(orbit)
         places.append(orbit)
         numbers += [int(species[site % len(species)])] * len(orbit)
     return np.concatenate(places), np.array(numbers, dtype=np.int64), np.array(firsts, dtype=np.int64)
@@ -146,7 +179,7 @@ def _nearest(cell: FloatArray, places: FloatArray, firsts: IntArray) -> float:
 @cache
 def _operations(group: int) -> tuple[FloatArray, FloatArray]:
     """Return the (N, 3, 3) rotations and (N, 3) shifts of a space group in its first setting of hexagonal axes."""
-    found = _spglib().get_symmetry_from_database(_halls()[group])
+    found = symmetry_finder().get_symmetry_from_database(_halls()[group])
     return np.asarray(found["rotations"], dtype=np.float64), np.asarray(found["translations"], dtype=np.float64)
 
 
@@ -155,11 +188,16 @@ def _halls() -> dict[int, int]:
     """Return the number of the first setting in the list of Hall of each space group, with the axis b unique."""
     first: dict[int, int] = {}
     for hall in range(1, 531):
-        first.setdefault(_spglib().get_spacegroup_type(hall).number, hall)
+        first.setdefault(symmetry_finder().get_spacegroup_type(hall).number, hall)
     return first
 
 
-def _spglib() -> Any:
+def symmetry_finder() -> Any:
+    """Return the module spglib.
+
+    Raises:
+        MissingExtraError: if it is not installed.
+    """
     try:
         import spglib
     except ModuleNotFoundError:

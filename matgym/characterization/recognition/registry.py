@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from matgym.characterization.recognition.defects import DefectsFromImages
 from matgym.characterization.recognition.mixtures import SpeciesFromAbsorption
-from matgym.characterization.recognition.powders import CrystalSystemFromPowder
+from matgym.characterization.recognition.powders import CrystalSystemFromPowder, SpaceGroupFromPowder
 from matgym.characterization.recognition.spectra import SpeciesFromRaman
+from matgym.characterization.recognition.structures import CrystalSystemFromStructure
 from matgym.characterization.recognition.tasks import DrawnTask, RecognitionTask, Samples, Situation
 from matgym.characterization.recognition.tubes import ChiralityFromDiffraction, ChiralityFromImages
 from matgym.errors import ConfigurationError
@@ -25,6 +26,8 @@ TASKS: Final[dict[str, RecognitionTask]] = {
         ChiralityFromDiffraction(),
         ChiralityFromImages(),
         CrystalSystemFromPowder(),
+        SpaceGroupFromPowder(),
+        CrystalSystemFromStructure(),
         SpeciesFromRaman(),
         SpeciesFromAbsorption(),
     )
@@ -73,7 +76,7 @@ class Chunk:
         return f"{self.task}-{self.situation}-{self.seed}-{self.count}-{self.number:04d}"
 
     def run(self) -> pa.Table:
-        """Return inputs as bytes of half precision, labels and levels."""
+        """Return inputs as bytes in the precision of the task, labels and levels."""
         rng = np.random.default_rng([self.seed, self.number])
         tasks: dict[str, DrawnTask] = {**TASKS, **PLACE_TASKS}
         samples = tasks[self.task].draw(self.count, rng, self.situation)
@@ -116,7 +119,7 @@ def read_pool(task: DrawnTask, count: int, seed: int, folder: Path, *, situation
     parts = []
     for chunk in _chunks(task, count, seed, situation):
         table = pq.read_table(folder / f"{chunk.key}.parquet")
-        flat = np.frombuffer(b"".join(table["inputs"].to_pylist()), dtype=np.float16)
+        flat: NDArray[Any] = np.frombuffer(b"".join(table["inputs"].to_pylist()), dtype=task.precision)
         labels = np.array(table["label"].to_pylist(), dtype=_value_type(table.schema.field("label").type))
         levels = table["level"].to_numpy().astype(np.float64)
         parts.append(Samples(flat.reshape(-1, *task.pipeline.shape), labels, levels))

@@ -31,8 +31,8 @@ class Samples(ValueObject):
     """Measurements with their answers.
 
     Attributes:
-        inputs: (B, channels, …) inputs of a network in half precision; in tasks of reading, measurements as the
-            instrument gives them.
+        inputs: (B, channels, …) inputs of a network in the precision of the task; in tasks of reading, measurements as
+            the instrument gives them.
         labels: (B,) numbers of the classes, (B, classes) shares of them in mixtures, or what else a task learns.
         levels: (B,) dose or counts of each measurement, in the unit of the task.
     """
@@ -66,8 +66,10 @@ class DrawnTask(ABC):
         pipeline: the steps from a measurement to the input of a network.
         training: conditions of training, a frozen dataclass.
         unseen: conditions of the test, a frozen dataclass of the same class.
+        precision: type of the numbers of inputs, as pools store them.
     """
 
+    precision: ClassVar[type] = np.float16
     name: ClassVar[str]
     question: ClassVar[str]
     level_name: ClassVar[str]
@@ -122,7 +124,10 @@ class RecognitionTask(DrawnTask):
     Attributes:
         mixed: whether measurements show mixtures: labels are then shares, and so are the probabilities of a network.
         convention: name of the usual method without learning; empty if `conventional` has none.
+        networks: names of the networks that read its inputs.
     """
+
+    networks: ClassVar[tuple[str, ...]] = ("lenet", "alexnet", "vgg", "resnet")
 
     mixed: ClassVar[bool] = False
     convention: ClassVar[str] = ""

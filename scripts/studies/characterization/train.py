@@ -3,9 +3,10 @@
     python -m scripts.studies.characterization.train chirality-diffraction
 
 draws samples, trains and measures, and writes TASK.safetensors and TASK.json into
-matgym/characterization/recognition/weights. It takes up to an hour on two cores; an interrupted call continues. The
-tasks are chirality-diffraction, chirality-hrtem, crystal-system, species-raman and species-absorption. The network of
-defects-hrtem is stored in the folder defects there, and those of reading, film-micrograph and forest-curves, in
+matgym/characterization/recognition/weights. It takes up to an hour on two cores, and for space-group and
+crystal-structure on one core; an interrupted call continues. The tasks are chirality-diffraction, chirality-hrtem,
+crystal-system, space-group, crystal-structure, species-raman and species-absorption. The network of defects-hrtem is
+stored in the folder defects there, and those of reading, film-micrograph and forest-curves, in
 matgym/characterization/reading/weights. With `--quick` the settings are small, and the weights go to runs/quick.
 """
 
@@ -31,6 +32,12 @@ CONFIGS = {
     "crystal-system": RecognitionConfig(
         "crystal-system", samples=100_000, fit=RecognitionFit(settings={"width": 24}, epochs=30)
     ),
+    "space-group": RecognitionConfig(
+        "space-group", samples=70_000, fit=RecognitionFit(settings={"width": 24}, epochs=16)
+    ),
+    "crystal-structure": RecognitionConfig(
+        "crystal-structure", samples=60_000, fit=RecognitionFit("crystal", epochs=22)
+    ),
     "defects-hrtem": LocatorConfig("defects-hrtem", samples=20_000, fit=LocatorFit(epochs=10, batch_size=32)),
     "film-micrograph": ReadingConfig(
         "film-micrograph", samples=20_000, fit=RecognitionFit(settings={"width": 8, "hidden": (64,)}, epochs=30)
@@ -41,12 +48,14 @@ CONFIGS = {
     "species-raman": RecognitionConfig("species-raman", samples=100_000, fit=RecognitionFit(epochs=30)),
     "species-absorption": RecognitionConfig("species-absorption", samples=100_000, fit=RecognitionFit(epochs=30)),
 }
-"""Settings of the trainings, chosen for an hour on two cores."""
+"""Settings of the trainings, chosen for an hour on two cores, and of one core for space-group and crystal-structure."""
 
 
 def quick(config):
     """Return small settings: a training of seconds that learns hardly anything."""
-    small = {"width": 4, "blocks": 1, "hidden": (16,)}
+    small = {"width": 4, "hidden": (16,)}
+    if not isinstance(config, LocatorConfig) and config.fit.network == "resnet":
+        small |= {"blocks": 1}
     sizes = {"width": 4} if isinstance(config, LocatorConfig) else {"settings": small}
     fit = replace(config.fit, epochs=1, **sizes)
     return replace(config, samples=64, validation=32, test=32, fit=fit)
