@@ -46,6 +46,7 @@ def fetch(
 
     Keys are read from the environment only.
     """
+    from matgym.data.cards import card_path
     from matgym.data.sources import Query, source_of
     from matgym.data.sources.query import MOST_ATOMS
     from matgym.files import check_output
@@ -67,7 +68,8 @@ def fetch(
         print_result(row, ("dry run", [row | {"rows": "unknown" if count is None else count}]), json=json)
         return
     target = output or Path(f"{source}.parquet")
-    check_output(target, force=force, inputs=[path] if path else [])
+    for file in (target, card_path(target)):
+        check_output(file, force=force, inputs=[path] if path else [])
     with progress() as show:
         show(source, 0, limit, asked.delay)
 

@@ -1,4 +1,4 @@
-"""Files of instruments: images and diffraction patterns of microscopes, patterns, spectra, scattering curves, crystals."""
+"""Files of instruments: images and diffraction patterns of microscopes, powder patterns, spectra, scattering, crystals."""
 
 from matgym.characterization.files.crystals import read_crystal
 from matgym.characterization.files.curves import read_pattern, read_scattering, read_spectrum

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from matgym.data.cards import CardFacts, card_path, write_card
 from matgym.data.sources.entries import Entry
 from matgym.data.sources.properties import OutsideProperty
 from matgym.data.table import check_size
@@ -192,7 +193,7 @@ class Fetched:
         return {**self.provenance, "rows": len(self), "fields": fields, "rejected": rejected}
 
     def save(self, path: Path | str, *, force: bool = False) -> None:
-        """Write the table, with its provenance, to a Parquet file.
+        """Write the table, with its provenance, to a Parquet file, and its data card beside it.
 
         Args:
             path: the file.
@@ -202,10 +203,12 @@ class Fetched:
             FormatError: if the file cannot be written, or exists without `force`.
         """
         target = Path(path)
-        check_output(target, force=force)
+        for file in (target, card_path(target)):
+            check_output(file, force=force)
         held = {"provenance": dict(self.provenance), "rejected": [[each.id, each.reason] for each in self.rejected]}
         write_table(target, self.table, held)
-        # The data card is written here, from `self.facts()`.
+        rejected = {each.id: each.reason for each in self.rejected}
+        write_card(target, CardFacts.of(target.stem, self.provenance, rejected))
 
     @classmethod
     def load(cls, path: Path | str) -> Self:

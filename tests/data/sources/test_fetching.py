@@ -1,5 +1,7 @@
 """Fetching from any source: pages, resuming, invalid rows, repetitions, the cache."""
 
+import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -196,3 +198,15 @@ def test_what_is_saved_is_read_again(tmp_path):
     (tmp_path / "b.parquet").write_bytes(b"PAR1")
     with pytest.raises(DatasetError, match=r"b\.parquet cannot be read as a table of structures"):
         Fetched.load(tmp_path / "b.parquet")
+
+
+def test_a_card_stands_beside_the_table(tmp_path):
+    """The card names the rejected rows and the hash of the very file."""
+    bad = {"id": "x-9", "z": None, "gap": 0.0}
+    fetched = Shelf([[*rows(0, 3), bad]]).fetch(QUERY, tmp_path / "cache")
+    target = tmp_path / "out.parquet"
+    fetched.save(target)
+    card = json.loads((tmp_path / "out.card.json").read_text())
+    assert (card["matgym:rows"], card["matgym:rejected"]) == (3, {"x-9": "it has no element"})
+    assert card["distribution"][0]["sha256"] == hashlib.sha256(target.read_bytes()).hexdigest()
+    assert card["license"] == "https://spdx.org/licenses/CC0-1.0.html"
