@@ -1,4 +1,4 @@
-"""Files of instruments: images and diffraction patterns of microscopes, powder patterns, spectra, scattering, crystals."""
+"""Files of instruments: images and diffraction patterns, powder patterns, spectra, scattering curves, and crystals."""
 
 from matgym.characterization.files.crystals import read_crystal
 from matgym.characterization.files.curves import read_pattern, read_scattering, read_spectrum
