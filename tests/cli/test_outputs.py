@@ -60,7 +60,9 @@ def test_a_folder_in_the_place_of_a_file_is_said_before_the_work(line, tmp_path,
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("line", [line for line in COMMANDS if not line.startswith(("benchmark run", "export", "data card"))])
+@pytest.mark.parametrize(
+    "line", [line for line in COMMANDS if not line.startswith(("benchmark run", "export", "data card"))]
+)
 def test_a_second_writer_is_refused(line, tmp_path, monkeypatch):
     """In 0.1 one of two trainings died, and the last one to end determined the file."""
     monkeypatch.chdir(tmp_path)
