@@ -62,7 +62,7 @@ def test_a_killed_build_resumes_to_the_same_bytes(unbroken, tmp_path):
     assert output.read_bytes() == unbroken.read_bytes()
     assert len(kept) >= 2
     assert json.loads(finished.stdout)["digest"] == Dataset.load(unbroken).digest
-    assert {path.name for path in tmp_path.iterdir()} == {"data.parquet", "spec.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {"data.parquet", "data.card.json", "spec.json"}
 
 
 def test_finished_shards_are_kept_and_not_computed_again(tmp_path, monkeypatch):
@@ -125,7 +125,10 @@ def test_a_cut_piece_is_set_aside_and_made_again(tmp_path, monkeypatch, name, si
     with pytest.warns(DamagedFileWarning, match=f"{piece.name} is damaged"):
         build(SHORT, output, workers=1)
     assert output.read_bytes() == whole.read_bytes()
-    assert {path.name for path in tmp_path.iterdir()} == {"data.parquet", "whole.parquet"}
+    assert {path.stem for path in tmp_path.glob("*.parquet")} == {"data", "whole"}
+    assert {path.name for path in tmp_path.iterdir()} - {"data.parquet", "whole.parquet"} == {
+        "data.card.json", "whole.card.json",
+    }  # fmt: skip
 
 
 def test_an_existing_file_is_replaced_only_with_force(tmp_path):
@@ -139,7 +142,7 @@ def test_an_existing_file_is_replaced_only_with_force(tmp_path):
     assert output.read_text() == "mine"
     CliRunner().invoke(app, [*command, "--force"], catch_exceptions=False)
     assert Dataset.load(output)
-    assert {path.name for path in tmp_path.iterdir()} == {"data.parquet", "spec.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {"data.parquet", "data.card.json", "spec.json"}
 
 
 def test_the_specification_is_not_replaced_by_its_own_data(tmp_path):
@@ -348,7 +351,9 @@ def test_labels_levels_and_reasons_are_stored_exactly(deformed, tmp_path):
     rough.save(tmp_path / "rough.parquet")
     again = Dataset.load(tmp_path / "rough.parquet")
     assert again.keys == ("gap_ev", "young_gpa", "zt")
-    assert again.table.equals(rough.table, check_metadata=True)
+    assert again.table.equals(rough.table)
+    assert again.table.schema.metadata == rough.table.schema.metadata
+    assert again.table.field("gap_ev").metadata[b"unit"] == b"eV"  # columns say their units, once saved
     assert again.digest == rough.digest
     assert sorted(again.failures("zt")) == list(range(1, len(data), 2))
     assert set(again.levels("zt")) == {Level.SURROGATE}
