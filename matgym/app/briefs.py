@@ -62,9 +62,9 @@ class BriefSettings:
     """
 
     level: LevelName = "hard"
-    briefs: int = 48
+    briefs: int = 32
     attempts: int = 3
-    table: int = 4_096
+    table: int = 2_048
     lessons: tuple[int, ...] = (16, 48, 128)
     seed: int = 0
 
