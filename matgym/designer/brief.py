@@ -110,7 +110,7 @@ class Ask:
             worst = values + doubt if self.extreme == "minimize" else doubt - values
             return np.nan_to_num(worst / self.quantity.scale, nan=np.inf, posinf=np.inf)
         if self.target is not None:  # a tenth: where there is an extreme, the target is met within the tolerance
-            return np.nan_to_num(0.1 * np.abs(values - self.target) / self.quantity.scale, nan=np.inf)
+            return np.nan_to_num(0.1 * np.abs(values - self.target) / self.quantity.scale, nan=np.inf, posinf=np.inf)
         return np.zeros(len(values))
 
     def __str__(self) -> str:
@@ -188,7 +188,7 @@ class Brief:
         for ask in self.asks:
             name = ask.quantity.name
             if name in values:
-                total = total + getattr(ask, what)(values[name], np.nan_to_num(doubts.get(name, 0.0)))
+                total = total + getattr(ask, what)(values[name], np.nan_to_num(doubts.get(name, 0.0), posinf=np.inf))
         return total
 
     def __str__(self) -> str:

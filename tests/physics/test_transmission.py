@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from matgym.errors import ConvergenceError
 from matgym.physics import PiParameters, PiTransport
+from matgym.physics.transport import greens
 from matgym.structures import Nanotube, Species
 from scripts.studies.physics.independent import sisl_transmission
 
@@ -122,3 +124,21 @@ def test_failures_are_named_and_hold_no_number():
     assert "cut the tube in two" in found.reasons[0]
     assert "diameter of 0.39 nm" in found.reasons[1]
     assert "crosses the end" in found.reasons[2]
+
+
+def test_leads_that_do_not_converge_are_failures_of_their_tubes(monkeypatch):
+    """In a search for ZT one such lead ended the search; other tubes of the batch have their values."""
+    tubes = [Nanotube(9, 0, strain=0.0123), Nanotube(11, 2, strain=0.0123)]
+    assert not ORACLE.transmission(tubes, np.array([0.71]))[1]
+    surface = greens.Lead.surface
+
+    def poor(lead, z, broadening):
+        if lead.folds == 1:  # of (11, 2)
+            raise ConvergenceError("the lead did not converge")
+        return surface(lead, z, broadening)
+
+    monkeypatch.setattr(greens.Lead, "surface", poor)
+    found, failures = ORACLE.transmission(tubes, np.array([0.7]))
+    assert failures == {1: "the lead did not converge"}
+    assert np.isnan(found[1]).all()
+    assert np.isfinite(found[0]).all()

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from matgym.errors import require_within
+from matgym.errors import ConvergenceError, require_within
 from matgym.frozen import ValueObject, cached_by_bytes
 from matgym.models import Cost, Level, Model, Predictions, Property, Space
 from matgym.physics.electrons.neutrality import Potential, check_potential, potential_note, potentials_of
@@ -214,7 +214,11 @@ class Landauer(Model):
                 continue
             strengths = tuple(hoppings(first, self.carbon).tolist())
             lead = pi_lead(slabs, strengths)
-            surfaces = _surfaces(slabs, strengths, energies.tobytes())
+            try:
+                surfaces = _surfaces(slabs, strengths, energies.tobytes())
+            except ConvergenceError as error:
+                failures |= dict.fromkeys(rows, str(error))
+                continue
             inner, couplings = pi_devices(batch, slabs, lead, self.carbon.hopping_ev)
             transmissions[list(rows)] = transmission(inner, couplings, energies, surfaces)
         return transmissions, failures

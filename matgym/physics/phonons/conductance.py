@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from matgym.errors import RelaxationError, StructureError, require_counts, require_within
+from matgym.errors import ConvergenceError, RelaxationError, StructureError, require_counts, require_within
 from matgym.frozen import cached_by_bytes
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.relaxation import relax
@@ -158,11 +158,11 @@ class PhononTransport(Model):
                 continue
             try:
                 constants = pristine_force_constants(*deformation(tubes[rows[0]]))
-            except (RelaxationError, StructureError) as error:
+                surfaces = _surfaces(deformation(tubes[rows[0]]), slabs.hops, omega.tobytes())
+            except (ConvergenceError, RelaxationError, StructureError) as error:
                 failures |= dict.fromkeys(rows, str(error))
                 continue
             lead = constants.lead(slabs)
-            surfaces = _surfaces(deformation(tubes[rows[0]]), slabs.hops, omega.tobytes())
             light = [row for row in rows if tubes[row].is_carbon]
             if light:
                 species = stacked_species([tubes[row] for row in light], slabs)
