@@ -192,11 +192,13 @@ def test_searches_without_learning_find_ideal_structures():
 
 
 def test_the_best_tolerance_grows_with_the_noise():
-    task, found = replace_noise(strain=(0.0, 0.001)), []
+    task, found = replace_noise(strain=(0.0, 0.0)), []
     for level in (0.0, 0.1):
         samples = task.draw(70, np.random.default_rng(0), level=level)
         found.append(best_tolerance(systems_of_structures, crystals_of(samples.inputs), samples.labels))
-    assert found[0] < 0.05 < found[1]
+        right = systems_of_structures(crystals_of(samples.inputs), found[-1]) == samples.labels
+        assert right.all() or level > 0.0
+    assert found[0] < found[1]
 
 
 class Lattices(CrystalSystemFromStructure):
@@ -215,7 +217,9 @@ def test_the_graph_network_learns_which_cubic_lattice_atoms_form():
     """All cells are cubes: atoms alone tell them."""
     task = Lattices()
     learned, chosen, test = (task.draw(count, np.random.default_rng(count)) for count in (240, 60, 100))
-    fit = RecognitionFit("crystal", {"width": 12, "layers": 2, "hidden": (16,)}, epochs=6, batch_size=24)
+    fit = RecognitionFit(
+        "crystal", {"width": 12, "layers": 2, "hidden": (16,)}, epochs=15, batch_size=12, learning_rate=1e-2
+    )
     net = fit_network(task, learned, chosen, fit)
     assert top_accuracy(outputs(net, test.inputs)[0], test.labels) > 0.95
 
