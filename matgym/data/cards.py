@@ -218,7 +218,7 @@ def write_card(path: Path | str, facts: CardFacts) -> Path:
 
 def card_path(file: Path) -> Path:
     """Return the path of the card of a Parquet file."""
-    return file.with_name(file.name.removesuffix(".parquet") + SUFFIX)
+    return file.parent / (file.name.removesuffix(".parquet") + SUFFIX)  # a folder has no name; it is refused elsewhere
 
 
 def licence_url(licence: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, Self
 import numpy as np
 
 from matgym.errors import StructureError
-from matgym.frozen import ValueObject
+from matgym.frozen import ValueObject, returns_read_only
 from matgym.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Crystal(ValueObject, copies=True):
         return abs(float(np.linalg.det(self.cell)))
 
     @property
+    @returns_read_only
     def reciprocal(self) -> FloatArray:
         """(3, 3) reciprocal vectors in rows, without 2π, 1/Å."""
         return np.asarray(np.linalg.inv(self.cell).T)

@@ -48,7 +48,7 @@ def test_train_cross_validates_fits_and_stores_with_a_card(folder, trained):
     assert trained["cross_validation"][0]["n"] == len(Dataset.load(folder / "small.parquet").labelled())
     assert list((folder / "board" / "member-1").glob("events*"))  # TensorBoard's
     assert {path.name for path in folder.iterdir()} == {
-        "small.parquet", "config.yml", "board", "gap-lenet.safetensors", "gap-lenet.json"
+        "small.parquet", "small.card.json", "config.yml", "board", "gap-lenet.safetensors", "gap-lenet.json"
     }  # fmt: skip  # no checkpoints left behind
 
 
