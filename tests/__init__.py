@@ -1,1 +1,1 @@
-"""Tests. This file makes the folder a package, which comes before the folder `tests` that the wheel of optimade installs."""
+"""Tests. As a package this folder comes before the folder `tests` that the wheel of optimade installs."""
