@@ -27,6 +27,9 @@ MAX_COUNT: Final = 1_000_000_000
 MAX_DRAWN: Final = 1_000_000
 """Largest count of objects that are in memory at the same time, such as drawn tubes."""
 
+MOST_LEFT_OUT: Final = 5
+"""Most rows that are left out of a table whose reasons are printed."""
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON. Progress goes to stderr.")]
 Workers = Annotated[int, typer.Option(min=1, max=1024, help="Number of processes.")]
 Scheduler = Annotated[
@@ -129,6 +132,17 @@ def print_note(label: str, style: str, text: str) -> None:
         text: the sentence.
     """
     stderr.print(Text.assemble((f"{label}: ", style), text), highlight=False, soft_wrap=True)
+
+
+def print_left_out(label: str, reasons: Mapping[int, str]) -> None:
+    """Print on stderr why the first of some rows of a table are left out.
+
+    Args:
+        label: what became of the rows, such as "Not served".
+        reasons: reasons by row.
+    """
+    for row, reason in list(reasons.items())[:MOST_LEFT_OUT]:
+        print_note(label, "yellow", f"row {row}: {reason}")
 
 
 def print_result(

@@ -7,11 +7,8 @@ from typing import Annotated
 
 import typer
 
-from matgym.cli.console import Force, Json, Scheduler, Workers, print_note, print_result, progress
+from matgym.cli.console import Force, Json, Scheduler, Workers, print_left_out, print_result, progress
 from matgym.cli.fetch import fetch
-
-MOST_LINES = 5
-"""Most rows that are not served whose reasons are printed."""
 
 app = typer.Typer(no_args_is_help=True, help="Build, fetch, inspect and serve data sets.")
 app.command()(fetch)
@@ -82,7 +79,8 @@ def card(
     """Write the data card of a table: columns with units, rows, licence and provenance, as Croissant JSON."""
     from matgym.data.cards import CardFacts, card_of, card_path
     from matgym.data.columns import columns_of, provenance_of, rejected_of
-    from matgym.data.publishing import SHIPPED_LICENCE, read_table, table_file
+    from matgym.data.dataset import read_table
+    from matgym.data.publishing import SHIPPED_LICENCE, table_file
     from matgym.files import check_output, write_json
 
     file, shipped = table_file(table)
@@ -116,8 +114,7 @@ def serve(
             content = published(table)
             show("reading the table", 1, 1)
         if not json:
-            for row, reason in list(content.rejected.items())[:MOST_LINES]:
-                print_note("Not served", "yellow", f"row {row}: {reason}")
+            print_left_out("Not served", content.rejected)
 
         def on_start(served: Served) -> None:
             lost = f" {len(served.rejected)} rows are not served." if served.rejected else ""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from matgym.cli.console import print_note, print_result, progress, split_names
+from matgym.cli.console import print_left_out, print_note, print_result, progress, split_names
 from matgym.errors import ConfigurationError
 from matgym.files import check_output
 
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
 ARCHIVE: Final = "nomad.zip"
 """Name of the archive in the output folder."""
-
-MOST_LINES: Final = 5
-"""Most rows that are left out whose reasons are printed."""
 
 
 def export_to_nomad(
@@ -63,8 +60,7 @@ def export_to_nomad(
     }  # fmt: skip
     print_result(content, lines=[said], json=json)
     if not json:
-        for row, reason in list(left_out.items())[:MOST_LINES]:
-            print_note("Left out", "yellow", f"{row}: {reason}")
+        print_left_out("Left out", table.rejected)
         for note in notes:
             print_note("Note", "yellow", note)
 

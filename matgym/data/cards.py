@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from matgym.data.columns import Column, Kind, columns_of, provenance_of
+from matgym.data.columns import Column, Kind, columns_of, licence_of, provenance_of
 from matgym.files import write_json
 from matgym.version import __version__
 
@@ -129,7 +129,6 @@ class CardFacts:
         if "source" not in provenance:
             return cls(name, f"Structures of {name}, made by: {provenance.get('command', 'an unknown command')}.")
         source = str(provenance.get("database") or provenance["source"])
-        licence = str(provenance.get("licence", ""))
         try:
             fetched = datetime.fromisoformat(str(provenance.get("fetched")))
         except ValueError:
@@ -137,7 +136,7 @@ class CardFacts:
         return cls(
             name,
             f"Structures from {source}.",
-            "" if licence == "unknown" else licence,
+            licence_of(provenance),
             str(provenance.get("url") or source),
             source,
             str(provenance.get("version", "")),

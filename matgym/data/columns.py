@@ -22,6 +22,9 @@ PROVENANCE: Final = b"matgym"
 FETCHED: Final = b"matgym.source"
 """Key of the provenance and of the rejected rows of fetched tables in the metadata of a schema, as JSON."""
 
+UNKNOWN_LICENCE: Final = "unknown"
+"""What a fetched table states if its source states no licence."""
+
 Kind: TypeAlias = Literal["float", "integer", "boolean", "string", "list"]
 
 TUBE_COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
@@ -107,6 +110,12 @@ def provenance_of(schema: pa.Schema) -> dict[str, Any]:
         return _json(schema, PROVENANCE)
     found = _json(schema, FETCHED).get("provenance", {})
     return found if isinstance(found, dict) else {}
+
+
+def licence_of(provenance: Mapping[str, Any]) -> str:
+    """Return the licence that a provenance states, as an SPDX identifier or a URL; empty if it states none."""
+    stated = str(provenance.get("licence", ""))
+    return "" if stated == UNKNOWN_LICENCE else stated
 
 
 def rejected_of(schema: pa.Schema) -> dict[str, str]:

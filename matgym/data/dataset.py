@@ -44,6 +44,27 @@ def shipped_data() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in SHIPPED.glob("*.parquet")))
 
 
+def named_file(path: Path | str) -> Path:
+    """Return the Parquet file of a path, or of the name of a shipped data set; it may not exist."""
+    file = Path(path)
+    return SHIPPED / f"{path}.parquet" if not file.suffix and not is_file(file) else file
+
+
+def read_table(file: Path) -> pa.Table:
+    """Return the table of a Parquet file.
+
+    Raises:
+        DatasetError: if it is no such file, is damaged, or too large.
+    """
+    try:
+        check_size(pq.read_metadata(file))
+        return pq.ParquetFile(file).read()
+    except DatasetError as error:
+        raise DatasetError(f"{file}: {error}") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DatasetError(f"{file} is not a Parquet file, or is damaged: {one_line(error)}") from None
+
+
 def _missing(name: str) -> str:
     from matgym.data.specification import SPECIFICATIONS  # imports the oracles, which takes seconds
 
@@ -109,18 +130,18 @@ class Dataset:
         Raises:
             DatasetError: if the file is missing, is not a data set of matgym, or has another schema version.
         """
-        file = Path(path)
-        if not file.suffix and not is_file(file):
-            file = SHIPPED / f"{path}.parquet"
+        file = named_file(path)
         if not is_file(file):
             raise DatasetError(_missing(str(path)))
-        try:
-            check_size(pq.read_metadata(file))
-            table = pq.ParquetFile(file).read()
-        except DatasetError as error:
-            raise DatasetError(f"{file}: {error}") from None
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise DatasetError(f"{file} is not a Parquet file, or is damaged: {one_line(error)}") from None
+        return cls.checked(read_table(file), file)
+
+    @classmethod
+    def checked(cls, table: pa.Table, file: Path) -> Self:
+        """Return the data set that a table of a file is.
+
+        Raises:
+            DatasetError: if it is not a data set of matgym, or has another schema version.
+        """
         if PROVENANCE not in (table.schema.metadata or {}):
             raise DatasetError(f"{file} has no provenance of matgym: give a file of `matgym data build`")
         try:

@@ -23,6 +23,7 @@ import numpy as np
 from matgym.errors import ConfigurationError, MissingExtraError, require_counts, require_positive
 from matgym.frozen import ValueObject
 from matgym.structures import Crystal
+from matgym.structures.crystals import LAST_ELEMENT
 from matgym.structures.neighbours import find_neighbours
 from matgym.typing import BoolArray, FloatArray, IntArray
 
@@ -38,7 +39,7 @@ ours. Bonds that differ by less than the smoothing, as those of two functionals 
 SAME_ANGSTROM: Final = 0.5
 """Largest root mean square distance of the atoms of two structures that are the same; a choice of ours."""
 
-_ELEMENTS: Final = 119
+_ELEMENTS: Final = LAST_ELEMENT + 1
 _BINS: Final = round(REACH_ANGSTROM / BIN_ANGSTROM)
 
 

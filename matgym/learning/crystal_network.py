@@ -20,10 +20,7 @@ from torch.nn.functional import silu
 from matgym.errors import ConfigurationError, require_positive
 from matgym.learning.crystal_graphs import LATTICE_FEATURES, CrystalGraphs
 from matgym.learning.sizes import check_sizes
-from matgym.structures.crystals import Crystal
-
-HEAVIEST: Final = 118
-"""Largest atomic number."""
+from matgym.structures.crystals import LAST_ELEMENT, Crystal
 
 ANGLES: Final = 4
 """Highest degree of the Legendre polynomials; a choice of ours."""
@@ -118,7 +115,7 @@ class CrystalBody(nn.Module):
         super().__init__()
         self.settings = settings
         width = settings.width
-        self.atom = nn.Embedding(HEAVIEST + 1, width)
+        self.atom = nn.Embedding(LAST_ELEMENT + 1, width)
         self.convolutions = nn.ModuleList([GatedConvolution(width, settings.gaussians) for _ in range(settings.layers)])
         self.lattice = nn.Sequential(nn.LayerNorm(LATTICE_FEATURES), nn.Linear(LATTICE_FEATURES, 2 * width), nn.SiLU())
         layers: list[nn.Module] = [nn.LayerNorm(4 * width)]

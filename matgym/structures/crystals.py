@@ -1,5 +1,6 @@
 """Crystals: periodic cells and their atoms as arrays."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
@@ -12,6 +13,9 @@ from matgym.typing import FloatArray, IntArray
 if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core import Structure
+
+LAST_ELEMENT: Final = 118
+"""Atomic number of the last known element."""
 
 MOST_CRYSTAL_ATOMS: Final = 5000
 """Most atoms in a cell; a choice of ours."""
@@ -97,6 +101,34 @@ class Crystal(ValueObject, copies=True):
         if (self.occupancies != 1.0).any():
             raise StructureError(f"an occupancy is {self.occupancies.min():g}: ASE's atoms are whole ones")
         return Atoms(self.numbers, scaled_positions=self.fractional, cell=self.cell, pbc=True)
+
+    @classmethod
+    def of_lists(
+        cls,
+        cell: Sequence[float],
+        fractional: Sequence[float],
+        numbers: Sequence[int],
+        occupancies: Sequence[float] | None = None,
+    ) -> Self:
+        """Return a crystal of flat lists, as columns of tables hold them.
+
+        Args:
+            cell: (9,) the three cell vectors in turn, Å.
+            fractional: (3A,) three coordinates for each atom.
+            numbers: (A,) atomic numbers.
+            occupancies: (A,) occupancies; None for whole atoms.
+
+        Raises:
+            StructureError: if they are no crystal.
+            ValueError: if there are too few or too many numbers, or values of another kind.
+        """
+        atoms = np.asarray(numbers, dtype=np.int64)
+        return cls(
+            np.asarray(cell, dtype=np.float64).reshape(3, 3),
+            np.asarray(fractional, dtype=np.float64).reshape(-1, 3),
+            atoms,
+            np.ones(len(atoms)) if occupancies is None else np.asarray(occupancies, dtype=np.float64),
+        )
 
     def strained(self, factors: FloatArray) -> Self:
         """Return the crystal with cell vectors of other lengths, by (3,) factors."""

@@ -6,7 +6,6 @@ from matgym.data.publishing.entries import (
     PublishedEntry,
     published,
     published_table,
-    read_table,
     table_file,
 )
 from matgym.data.publishing.nomad import write_nomad_archive
@@ -20,7 +19,6 @@ __all__ = [
     "bound_socket",
     "published",
     "published_table",
-    "read_table",
     "serve",
     "table_file",
     "write_nomad_archive",

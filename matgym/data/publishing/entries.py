@@ -17,13 +17,11 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from ase.data import atomic_masses, chemical_symbols
 from ase.formula import Formula
 
-from matgym.data.columns import TUBE_COLUMNS, Column, columns_of, provenance_of
-from matgym.data.dataset import SHIPPED, Dataset, shipped_data
-from matgym.data.table import check_size
+from matgym.data.columns import TUBE_COLUMNS, Column, columns_of, licence_of, provenance_of
+from matgym.data.dataset import SHIPPED, Dataset, named_file, read_table, shipped_data
 from matgym.errors import DatasetError, StructureError, one_line
 from matgym.files import is_file
 from matgym.frozen import ValueObject
@@ -41,9 +39,6 @@ _STRUCTURE: Final = (*NEEDED, "occupancies", "periodic", "formula")
 
 SHIPPED_LICENCE: Final = "MIT"
 """Licence of the data sets that come with matgym."""
-
-UNKNOWN_LICENCE: Final = "unknown"
-"""What a fetched table states if its source states no licence."""
 
 _Found: TypeAlias = "tuple[tuple[Column, ...], tuple[PublishedEntry, ...], dict[int, str]]"
 """Columns, entries, and reasons why rows are rejected."""
@@ -158,7 +153,7 @@ def published(path: Path | str) -> Published:
     file, shipped = table_file(path)
     table = read_table(file)
     if set(TUBE_COLUMNS) <= set(table.column_names):
-        table = Dataset.load(file).table  # checked
+        table = Dataset.checked(table, file).table
     modified = datetime.fromtimestamp(file.stat().st_mtime, UTC)
     try:
         return published_table(table, file.stem, modified, SHIPPED_LICENCE if shipped else "")
@@ -191,10 +186,7 @@ def published_table(table: pa.Table, name: str, modified: datetime, licence: str
     if not entries:
         raise DatasetError(f"none of its rows can be published: {next(iter(rejected.values()), 'it has no rows')}")
     provenance = provenance_of(table.schema)
-    stated = str(provenance.get("licence", ""))
-    return Published(
-        name, columns, entries, rejected, provenance, licence if stated in {"", UNKNOWN_LICENCE} else stated
-    )
+    return Published(name, columns, entries, rejected, provenance, licence_of(provenance) or licence)
 
 
 def table_file(path: Path | str) -> tuple[Path, bool]:
@@ -203,29 +195,12 @@ def table_file(path: Path | str) -> tuple[Path, bool]:
     Raises:
         DatasetError: if there is no such file.
     """
-    file = Path(path)
-    if not file.suffix and not is_file(file):
-        file = SHIPPED / f"{path}.parquet"
+    file = named_file(path)
     if not is_file(file):
         raise DatasetError(
             f"there is no table {path}: give a Parquet file, or one of the shipped {', '.join(shipped_data())}"
         )
     return file, file.parent == SHIPPED
-
-
-def read_table(file: Path) -> pa.Table:
-    """Return the table of a Parquet file.
-
-    Raises:
-        DatasetError: if it is no such file, is damaged, or too large.
-    """
-    try:
-        check_size(pq.read_metadata(file))
-        return pq.ParquetFile(file).read()
-    except DatasetError as error:
-        raise DatasetError(f"{file}: {error}") from None
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise DatasetError(f"{file} is not a Parquet file, or is damaged: {one_line(error)}") from None
 
 
 def _tubes(dataset: Dataset, modified: datetime) -> _Found:
@@ -273,14 +248,8 @@ def _crystals(table: pa.Table, modified: datetime) -> _Found:
 
 
 def _crystal_entry(name: str, row: Mapping[str, Any], values: Mapping[str, Any], modified: datetime) -> PublishedEntry:
-    numbers = np.asarray(row["numbers"], dtype=np.int64)
-    shares = row.get("occupancies")
-    crystal = Crystal(
-        np.asarray(row["cell"], dtype=float).reshape(3, 3),
-        np.asarray(row["fractional"], dtype=float).reshape(-1, 3),
-        numbers,
-        np.ones(len(numbers)) if shares is None else np.asarray(shares, dtype=float),
-    )
+    crystal = Crystal.of_lists(row["cell"], row["fractional"], row["numbers"], row.get("occupancies"))
+    numbers = crystal.numbers
     if not ((numbers > 0) & (numbers < len(chemical_symbols))).all():
         raise StructureError(
             f"atomic numbers {numbers.min()} to {numbers.max()}: give 1 to {len(chemical_symbols) - 1}"

@@ -10,10 +10,8 @@ from matgym.errors import RowError, StructureError
 from matgym.files import MAX_NUMBER
 from matgym.frozen import ValueObject
 from matgym.structures import Crystal
+from matgym.structures.crystals import LAST_ELEMENT
 from matgym.typing import BoolArray, FloatArray
-
-HEAVIEST: Final = 118
-"""Atomic number of the last known element."""
 
 VACUUM_ANGSTROM: Final = 15.0
 """Empty space along a direction that is not periodic and for which a source gives no cell vector. A choice of ours."""
@@ -56,8 +54,10 @@ class Entry(ValueObject, copies=True):
         if not self.periodic.any():
             raise RowError("it is periodic in no direction: matgym takes crystals, sheets and chains")
         numbers, shares = self.crystal.numbers, self.crystal.occupancies
-        if not ((numbers >= 1) & (numbers <= HEAVIEST)).all():
-            raise RowError(f"it has an atomic number of {numbers.min()} to {numbers.max()}: elements have 1 to 118")
+        if not ((numbers >= 1) & (numbers <= LAST_ELEMENT)).all():
+            raise RowError(
+                f"it has an atomic number of {numbers.min()} to {numbers.max()}: elements have 1 to {LAST_ELEMENT}"
+            )
         if not ((shares > 0.0) & (shares <= 1.0 + 1e-6)).all():
             raise RowError(f"its occupancies are {shares.min():g} to {shares.max():g}: they lie above 0, up to 1")
         for name, value in self.values.items():

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 from typing_extensions import override
 
+from matgym.data.columns import UNKNOWN_LICENCE
 from matgym.data.labels import FILE_COLUMNS, FRAMES, TABLES, atoms_in, frames_of, read_csv
 from matgym.data.sources.base import Page, Row, Source
 from matgym.data.sources.entries import Entry, crystal_of
@@ -98,7 +99,7 @@ class Files(Source):
     @override
     def about(self) -> dict[str, str]:
         changed = datetime.fromtimestamp(Path(self.path).stat().st_mtime, UTC)
-        return {"version": f"changed {changed.isoformat(timespec='seconds')}", "licence": "unknown"}
+        return {"version": f"changed {changed.isoformat(timespec='seconds')}", "licence": UNKNOWN_LICENCE}
 
     @override
     def count(self, query: Query) -> int | None:

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from typing_extensions import override
 
+from matgym.data.columns import UNKNOWN_LICENCE
 from matgym.data.sources.base import Page, Row
 from matgym.data.sources.entries import Entry
 from matgym.data.sources.http import same_host
@@ -80,7 +81,7 @@ class Optimade(WebSource):
         if not isinstance(version, str):
             raise self.changed("text 'data.attributes.api_version'")
         database = at(answer, "meta.provider.name")
-        known = PROVIDERS[self.provider].licence if self.provider else "unknown"
+        known = PROVIDERS[self.provider].licence if self.provider else UNKNOWN_LICENCE
         found = {"version": f"OPTIMADE {version}", "licence": _licence(answer) or known}
         return found | ({"database": database} if isinstance(database, str) else {})
 

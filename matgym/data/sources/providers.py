@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from matgym.data.columns import UNKNOWN_LICENCE
 from matgym.data.sources.properties import Field
 
 
@@ -23,7 +24,7 @@ class Provider:
     """
 
     url: str
-    licence: str = "unknown"
+    licence: str = UNKNOWN_LICENCE
     fields: Mapping[str, Field] = field(default_factory=dict)
 
 

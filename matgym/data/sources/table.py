@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matgym.data.cards import CardFacts, card_path, write_card
+from matgym.data.columns import DESCRIPTION, FETCHED, UNIT
 from matgym.data.sources.entries import Entry
 from matgym.data.sources.properties import OutsideProperty
 from matgym.data.table import check_size
@@ -25,11 +26,6 @@ from matgym.typing import FloatArray
 
 METHOD: Final = ".method"
 """What the name of a column of methods adds to that of its property."""
-
-KEY: Final = b"matgym.source"
-"""Name of the provenance in the metadata of the schema."""
-
-UNIT, DESCRIPTION = b"unit", b"description"
 
 STRUCTURE: Final = pa.schema(
     [
@@ -112,12 +108,7 @@ def entry_of(row: Mapping[str, Any], names: Iterable[str]) -> Entry:
         DatasetError: if the row holds no valid entry.
     """
     try:
-        crystal = Crystal(
-            np.reshape(row["cell"], (3, 3)),
-            np.reshape(row["fractional"], (-1, 3)),
-            np.array(row["numbers"], dtype=np.int64),
-            np.array(row["occupancies"], dtype=np.float64),
-        )
+        crystal = Crystal.of_lists(row["cell"], row["fractional"], row["numbers"], row["occupancies"])
         return Entry(
             row["id"],
             crystal,
@@ -228,7 +219,7 @@ class Fetched:
 
 def write_table(path: Path, table: pa.Table, held: Mapping[str, Any], *, durable: bool = True) -> None:
     """Write a table to Parquet atomically, with JSON in the metadata of its schema; see `atomic_path`."""
-    metadata = {KEY: json.dumps(held).encode()}
+    metadata = {FETCHED: json.dumps(held).encode()}
     with atomic_path(path, durable=durable) as scratch:
         pq.write_table(table.replace_schema_metadata(metadata), scratch)
 
@@ -245,7 +236,7 @@ def read_table(path: Path) -> tuple[pa.Table, dict[str, Any]]:
         with pq.ParquetFile(path) as file:
             check_size(file.metadata)
             table = file.read()
-        text = (table.schema.metadata or {}).get(KEY, b"")
+        text = (table.schema.metadata or {}).get(FETCHED, b"")
         held = parse_json(text[: MAX_JSON_BYTES + 1], "its provenance")
         wanted = schema_of(properties_of(table))
         if not table.schema.equals(wanted):
