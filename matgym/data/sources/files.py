@@ -29,6 +29,7 @@ from matgym.data.sources.base import Page, Row, Source
 from matgym.data.sources.entries import Entry, crystal_of
 from matgym.data.sources.properties import PROPERTIES, Field
 from matgym.data.sources.query import Query, reduced_formula
+from matgym.data.sources.sites import crystal_of_pymatgen
 from matgym.errors import ConfigurationError, FetchError, MatgymError, RowError, one_line
 from matgym.files import is_file, parse_json, read_json
 from matgym.structures import Crystal
@@ -252,20 +253,11 @@ def _is_structure(content: Any) -> bool:
 
 
 def _of_pymatgen(content: Any) -> tuple[Crystal, BoolArray]:
-    """Return the structure of `Structure.as_dict` of pymatgen, which is not needed for it."""
-    from ase.data import atomic_numbers
-
+    """Return the structure of JSON of pymatgen."""
     if not _is_structure(content):
         raise RowError("it is no structure of pymatgen: it has no lattice and sites")
-    cell = np.array(content["lattice"]["matrix"], dtype=np.float64)
-    parts = [
-        (site["abc"], atomic_numbers[each["element"]], float(each["occu"]))
-        for site in content["sites"]
-        for each in site["species"]
-    ]
-    places, numbers, shares = zip(*parts, strict=True)
     periodic = np.array(content["lattice"].get("pbc", (True, True, True)), dtype=bool)
-    return crystal_of(cell, np.array(places, dtype=np.float64) @ cell, numbers, shares, periodic), periodic
+    return crystal_of_pymatgen(content, periodic), periodic
 
 
 def _failing(reason: str) -> tuple[Crystal, BoolArray]:
@@ -303,11 +295,8 @@ def _fits(row: _Row, query: Query) -> bool:
         return True
     from ase.data import chemical_symbols
 
-    symbols = {chemical_symbols[number] for number in crystal.numbers.tolist()}
-    low, high = query.atoms or (1, len(crystal.numbers))
-    return (
-        set(query.elements) <= symbols
-        and low <= len(crystal.numbers) <= high
-        and (query.periodic is None or int(entry.periodic.sum()) == query.periodic)
-        and (not query.formulas or ("." not in entry.formula and reduced_formula(entry.formula) in query.formulas))
+    symbols = [chemical_symbols[number] for number in crystal.numbers.tolist()]
+    whole = "." not in entry.formula
+    return (query.periodic is None or int(entry.periodic.sum()) == query.periodic) and query.selects(
+        symbols, lambda: reduced_formula(entry.formula) if whole else ""
     )

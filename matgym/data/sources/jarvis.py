@@ -221,13 +221,7 @@ def _fits(row: Row, query: Query, known: DataSet, label: str) -> bool:
     if not isinstance(symbols, list) or not all(isinstance(each, str) and is_element(each.strip()) for each in symbols):
         return False
     symbols = [each.strip() for each in symbols]
-    low, high = query.atoms or (1, len(symbols))
-    return (
-        bool(symbols)
-        and low <= len(symbols) <= high
-        and set(query.elements) <= set(symbols)
-        and (not query.formulas or _formula(symbols) in query.formulas)
-    )
+    return bool(symbols) and query.selects(symbols, lambda: _formula(symbols))
 
 
 def _formula(symbols: Sequence[str]) -> str:

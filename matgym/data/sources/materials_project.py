@@ -15,13 +15,13 @@ import numpy as np
 from typing_extensions import override
 
 from matgym.data.sources.base import Page, Row
-from matgym.data.sources.entries import Entry, array, crystal_of
+from matgym.data.sources.entries import Entry
 from matgym.data.sources.mp_client import ENDPOINT, NAME, PAGES, Collection, MpApi
 from matgym.data.sources.properties import Field, at
-from matgym.data.sources.query import Query, is_element
+from matgym.data.sources.query import Query
+from matgym.data.sources.sites import crystal_of_pymatgen
 from matgym.data.sources.web import WebSource
 from matgym.errors import ConfigurationError, FetchError, RowError, require_within
-from matgym.structures import Crystal
 
 THERMO_TYPES: Final = ("GGA_GGA+U_R2SCAN", "GGA_GGA+U", "R2SCAN")
 """Mixing schemes of energies; the first is mp-api's default. Energies of two schemes cannot be compared."""
@@ -141,7 +141,7 @@ class MaterialsProject(WebSource):
 
     @override
     def entry(self, row: Row, query: Query) -> Entry:
-        crystal = crystal_of_pymatgen(row.get("structure"))
+        crystal = crystal_of_pymatgen(row.get("structure"), np.ones(3, dtype=bool))
         values, _ = self.read_values(row, query, len(crystal.numbers))
         methods = {name: _method(row, where) for name, where in self.chosen(query).items() if name in values}
         modified = row.get("last_updated")
@@ -260,29 +260,3 @@ def _named_formula(formula: str) -> str:
     from pymatgen.core import Composition
 
     return str(Composition(formula).reduced_formula)
-
-
-def crystal_of_pymatgen(content: Any) -> Crystal:
-    """Return the crystal of pymatgen's JSON.
-
-    Raises:
-        RowError: if it holds none.
-    """
-    from ase.data import atomic_numbers
-
-    sites = at(content, "sites")
-    if not isinstance(sites, list) or not sites:
-        raise RowError("it has no structure")
-    cell = array(at(content, "lattice.matrix"), (3, 3), "cell vectors")
-    places, numbers, shares = [], [], []
-    for site in sites:
-        place = array(at(site, "abc"), (3,), "coordinates")
-        species = at(site, "species")
-        for each in species if isinstance(species, list) else [species]:
-            symbol, share = at(each, "element"), at(each, "occu")
-            if not isinstance(symbol, str) or not is_element(symbol) or not isinstance(share, int | float):
-                raise RowError(f"it has a site with {symbol!r:.20} and the occupancy {share!r:.20}")
-            places.append(place)
-            numbers.append(atomic_numbers[symbol])
-            shares.append(float(share))
-    return crystal_of(cell, np.reshape(places, (-1, 3)) @ cell, numbers, shares, np.ones(3, dtype=bool))

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from matgym.errors import ConfigurationError, is_whole
+from matgym.structures.crystals import MOST_CRYSTAL_ATOMS
 
 MOST_NAMES: Final = 1000
 """Most formulas, elements, ids or properties in a query. This limit and the next one are our choice."""
@@ -13,7 +15,7 @@ MOST_NAMES: Final = 1000
 LONGEST_NAME: Final = 200
 """Most characters of a name."""
 
-MOST_ATOMS: Final = 5000
+MOST_ATOMS: Final = MOST_CRYSTAL_ATOMS
 """Largest number of atoms that can be asked for: the most that a `Crystal` holds."""
 
 
@@ -62,7 +64,23 @@ class Query:
     @property
     def settings(self) -> dict[str, Any]:
         """The conditions, as JSON takes them; without those that are empty."""
-        return {name: value for name, value in json.loads(json.dumps(asdict(self))).items() if value}
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items() if value
+        }
+
+    def selects(self, symbols: Sequence[str], formula: Callable[[], str]) -> bool:
+        """Return whether a structure meets the conditions on its atoms: their number, elements and composition.
+
+        Args:
+            symbols: symbol of each atom of the cell.
+            formula: function that returns the composition as `reduced_formula` does; it is called if it is needed.
+        """
+        low, high = self.atoms or (1, len(symbols))
+        return (
+            low <= len(symbols) <= high
+            and set(self.elements) <= set(symbols)
+            and (not self.formulas or formula() in self.formulas)
+        )
 
     def digest(self, **context: Any) -> str:
         """Return a hash of the query and of what else its answer depends on, as JSON takes it."""

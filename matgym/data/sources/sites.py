@@ -1,11 +1,12 @@
-"""Structures as OPTIMADE describes them, by sites and species; NOMAD does so, too."""
+"""Structures as OPTIMADE and pymatgen describe them, by sites and species; NOMAD does it like OPTIMADE."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 
-from matgym.data.sources.entries import crystal_of
+from matgym.data.sources.entries import array, crystal_of
+from matgym.data.sources.properties import at
 from matgym.data.sources.query import is_element
 from matgym.errors import RowError
 from matgym.structures import Crystal
@@ -33,6 +34,36 @@ def structure_of(known: Mapping[str, Any]) -> tuple[Crystal, BoolArray]:
         raise RowError("it has no coordinates (cartesian_site_positions) for each of its sites")
     periodic = _periodic(known.get("dimension_types"), cell)
     return crystal_of(cell, [places[site] for site in sites], numbers, shares, periodic), periodic
+
+
+def crystal_of_pymatgen(content: Any, periodic: BoolArray) -> Crystal:
+    """Return the crystal of `Structure.as_dict` of pymatgen, which is not needed for it.
+
+    Args:
+        content: the mapping.
+        periodic: (3,) whether the structure is periodic along each vector.
+
+    Raises:
+        RowError: if it holds none.
+    """
+    from ase.data import atomic_numbers
+
+    sites = at(content, "sites")
+    if not isinstance(sites, list) or not sites:
+        raise RowError("it has no structure")
+    cell = array(at(content, "lattice.matrix"), (3, 3), "cell vectors")
+    places, numbers, shares = [], [], []
+    for site in sites:
+        place = array(at(site, "abc"), (3,), "coordinates")
+        species = at(site, "species")
+        for each in species if isinstance(species, list) else [species]:
+            symbol, share = at(each, "element"), at(each, "occu")
+            if not isinstance(symbol, str) or not is_element(symbol) or not isinstance(share, int | float):
+                raise RowError(f"it has a site with {symbol!r:.20} and the occupancy {share!r:.20}")
+            places.append(place)
+            numbers.append(atomic_numbers[symbol])
+            shares.append(float(share))
+    return crystal_of(cell, np.reshape(places, (-1, 3)) @ cell, numbers, shares, periodic)
 
 
 def _periodic(types: Any, cell: Any) -> BoolArray:
