@@ -38,6 +38,8 @@ class FitSettings:
         learning_rate: highest learning rate of the one-cycle schedule.
         weight_decay: weight decay of AdamW.
         augmented: whether inputs are changed at random in what does not change the answer, or changes it as well.
+        mixed: whether layers compute in bfloat16 during training, with weights and sums of single precision. Processors
+            with AVX-512 BF16 train networks of convolutions in half of the time; others take longer.
         seed: random seed.
     """
 
@@ -46,6 +48,7 @@ class FitSettings:
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     augmented: bool = True
+    mixed: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -170,10 +173,14 @@ def fit_weights(
             labels = torch.from_numpy(learned.labels[rows])
             if settings.augmented:
                 inputs, labels = augment(inputs, labels, rng)
+            if inputs.dim() == 4:  # images: convolutions take two thirds of the time with the channels last
+                inputs = inputs.contiguous(memory_format=torch.channels_last)
             yield inputs.to(device), labels.to(device)
 
     def losses(batch: Batch) -> dict[str, Tensor]:
-        return {"train": loss(net(batch[0]), batch[1])}
+        with torch.autocast(batch[0].device.type, torch.bfloat16, enabled=settings.mixed):
+            answers = net(batch[0])
+        return {"train": loss(answers.float(), batch[1])}
 
     arrays: list[Any] = [part for samples in (learned, validation) for part in (samples.inputs, samples.labels)]
     identity = {"config": asdict(settings), "samples": digest(*arrays)}

@@ -27,26 +27,36 @@ from matgym.cli.console import progress
 from scripts.studies import common
 
 CONFIGS = {
-    "chirality-diffraction": RecognitionConfig("chirality-diffraction", samples=40_000, fit=RecognitionFit(epochs=25)),
-    "chirality-hrtem": RecognitionConfig("chirality-hrtem", samples=40_000, fit=RecognitionFit(epochs=20)),
+    "chirality-diffraction": RecognitionConfig(
+        "chirality-diffraction", samples=40_000, fit=RecognitionFit(mixed=True, epochs=25)
+    ),
+    "chirality-hrtem": RecognitionConfig("chirality-hrtem", samples=40_000, fit=RecognitionFit(mixed=True, epochs=20)),
     "crystal-system": RecognitionConfig(
-        "crystal-system", samples=100_000, fit=RecognitionFit(settings={"width": 24}, epochs=30)
+        "crystal-system", samples=100_000, fit=RecognitionFit(settings={"width": 24}, epochs=30, mixed=True)
     ),
     "space-group": RecognitionConfig(
-        "space-group", samples=70_000, fit=RecognitionFit(settings={"width": 24}, epochs=16)
+        "space-group", samples=70_000, fit=RecognitionFit(settings={"width": 24}, epochs=16, mixed=True)
     ),
     "crystal-structure": RecognitionConfig(
         "crystal-structure", samples=60_000, fit=RecognitionFit("crystal", epochs=22)
     ),
-    "defects-hrtem": LocatorConfig("defects-hrtem", samples=20_000, fit=LocatorFit(epochs=10, batch_size=32)),
+    "defects-hrtem": LocatorConfig(
+        "defects-hrtem", samples=20_000, fit=LocatorFit(epochs=10, batch_size=32, mixed=True)
+    ),
     "film-micrograph": ReadingConfig(
-        "film-micrograph", samples=20_000, fit=RecognitionFit(settings={"width": 8, "hidden": (64,)}, epochs=30)
+        "film-micrograph",
+        samples=20_000,
+        fit=RecognitionFit(settings={"width": 8, "hidden": (64,)}, epochs=30, mixed=True),
     ),
     "forest-curves": ReadingConfig(
-        "forest-curves", samples=100_000, fit=RecognitionFit(settings={"width": 8, "hidden": (64,)}, epochs=30)
+        "forest-curves",
+        samples=100_000,
+        fit=RecognitionFit(settings={"width": 8, "hidden": (64,)}, epochs=30),
     ),
-    "species-raman": RecognitionConfig("species-raman", samples=100_000, fit=RecognitionFit(epochs=30)),
-    "species-absorption": RecognitionConfig("species-absorption", samples=100_000, fit=RecognitionFit(epochs=30)),
+    "species-raman": RecognitionConfig("species-raman", samples=100_000, fit=RecognitionFit(mixed=True, epochs=30)),
+    "species-absorption": RecognitionConfig(
+        "species-absorption", samples=100_000, fit=RecognitionFit(mixed=True, epochs=30)
+    ),
 }
 """Settings of the trainings, chosen for an hour on two cores, and of one core for space-group and crystal-structure."""
 
