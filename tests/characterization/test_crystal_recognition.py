@@ -17,22 +17,17 @@ from matgym.characterization.recognition.fitting import RecognitionFit, fit_netw
 from matgym.characterization.recognition.learned import Calibration, Recognizer, outputs, save_recognizer
 from matgym.characterization.recognition.measures import accuracy_among_occurring, top_accuracy
 from matgym.characterization.recognition.networks import make_network, settings_of
-from matgym.characterization.recognition.random_crystals import (
-    SYSTEMS,
-    crystal_system,
-    group_symbols,
-    groups_of,
-    random_crystal,
-)
+from matgym.characterization.recognition.random_crystals import group_symbols, groups_of, random_crystal
 from matgym.characterization.recognition.registry import draw_pool, read_pool, task_of
-from matgym.characterization.recognition.structures import (
-    CrystalSystemFromStructure,
-    best_tolerance,
+from matgym.characterization.recognition.structures import CrystalSystemFromStructure, best_tolerance, with_noise
+from matgym.characterization.recognition.tasks import Samples
+from matgym.characterization.symmetry import (
+    SYSTEMS,
+    TOLERANCES,
+    crystal_system,
     systems_of_lattices,
     systems_of_structures,
-    with_noise,
 )
-from matgym.characterization.recognition.tasks import Samples
 from matgym.cli import app
 from matgym.errors import ConfigurationError, FormatError, RefusalError
 from matgym.structures.crystals import Crystal
@@ -148,7 +143,9 @@ def test_noise_has_the_displacement_and_the_strain_that_it_says():
 
 def test_structures_come_back_from_inputs():
     crystals = [Crystal.of(bulk("NaCl", "rocksalt", a=5.64)), Crystal.of(bulk("Ti"))]
-    for one, other in zip(crystals, crystals_of(CrystalPipeline(most_atoms=4).apply(crystals)), strict=True):
+    inputs = CrystalPipeline(most_atoms=4).apply(crystals)
+    assert (inputs[:, 0, -len(TOLERANCES) :] == [[6] * 13, [5] * 13]).all()  # cubic and hexagonal at all tolerances
+    for one, other in zip(crystals, crystals_of(inputs), strict=True):
         np.testing.assert_allclose(other.cell, one.cell, atol=1e-5)
         np.testing.assert_allclose(other.fractional, one.fractional % 1.0, atol=1e-6)
         assert np.array_equal(other.numbers, one.numbers)
@@ -225,7 +222,7 @@ def test_the_graph_network_learns_which_cubic_lattice_atoms_form():
 
 
 def test_the_graph_network_takes_crystals_only():
-    with pytest.raises(ConfigurationError, match=r"\(1, 1024\) is no crystal: give \(4, 3 \+ atoms\)"):
+    with pytest.raises(ConfigurationError, match=r"\(1, 1024\) is no crystal: give \(4, 3 \+ atoms \+ 13\)"):
         make_network("crystal", {}, (1, 1024), 7)
     with pytest.raises(ConfigurationError, match="there is no setting 'widths'; did you mean 'width'"):
         settings_of("crystal", {"widths": 3})

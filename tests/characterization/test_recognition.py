@@ -32,10 +32,10 @@ from matgym.characterization.recognition.measures import (
 )
 from matgym.characterization.recognition.networks import DEFAULTS, make_network, settings_of
 from matgym.characterization.recognition.powders import CrystalSystemFromPowder
-from matgym.characterization.recognition.random_crystals import SYSTEMS
 from matgym.characterization.recognition.registry import PLACE_TASKS, TASKS, draw_pool, read_pool, task_of
 from matgym.characterization.recognition.tasks import RecognitionTask, Samples
 from matgym.characterization.recognition.tubes import tube_classes
+from matgym.characterization.symmetry import SYSTEMS
 from matgym.errors import ConfigurationError, RefusalError, WeightsError
 from matgym.structures import Nanotube
 

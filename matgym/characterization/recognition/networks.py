@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from matgym.characterization.crystal_steps import crystals_of
+from matgym.characterization.symmetry import SYSTEMS, TOLERANCES
 from matgym.errors import ConfigurationError
 from matgym.learning.config import validated
 from matgym.learning.crystal_network import CrystalBody, CrystalSettings
@@ -111,19 +112,29 @@ class Classifier(nn.Module):
 
 
 class CrystalClassifier(Classifier):
-    """The graph network of crystals; graphs are made of the inputs of `CrystalPipeline` at each call."""
+    """The graph network of crystals, and a layer that mixes its features with what spglib finds at each tolerance.
+
+    Graphs are made of the inputs of `CrystalPipeline` at each call.
+    """
 
     def __init__(self, settings: CrystalSettings, shape: Sequence[int], outputs: int) -> None:
         super().__init__()
-        if len(shape) != 2 or shape[0] != 4 or shape[1] < 4:
-            raise ConfigurationError(f"an input of shape {tuple(shape)} is no crystal: give (4, 3 + atoms)")
+        if len(shape) != 2 or shape[0] != 4 or shape[1] < 4 + len(TOLERANCES):
+            raise ConfigurationError(
+                f"an input of shape {tuple(shape)} is no crystal: give (4, 3 + atoms + {len(TOLERANCES)})"
+            )
         self.body = CrystalBody(settings)
-        self.last = nn.Linear(self.body.n_features, outputs)
+        units = self.body.n_features
+        self.mix = nn.Sequential(nn.Linear(units + len(TOLERANCES) * (len(SYSTEMS) + 1), units), nn.SiLU())
+        self.last = nn.Linear(units, outputs)
 
     def features(self, inputs: Tensor) -> Tensor:
-        """Return (B, F) outputs of the last hidden layer of (B, 4, 3 + atoms) inputs."""
-        found: Tensor = self.body(self.body.graphs(crystals_of(inputs.cpu().numpy())))
-        return found
+        """Return (B, F) outputs of the last hidden layer of (B, 4, 3 + atoms + tolerances) inputs."""
+        systems = inputs[:, 0, -len(TOLERANCES) :].round().long() + 1  # 0 where spglib finds none
+        found = nn.functional.one_hot(systems, len(SYSTEMS) + 1).flatten(1).to(inputs.dtype)
+        body: Tensor = self.body(self.body.graphs(crystals_of(inputs.cpu().numpy())))
+        mixed: Tensor = self.mix(torch.cat([body, found], dim=1))
+        return mixed
 
 
 class ConvolutionClassifier(Classifier):

@@ -17,13 +17,7 @@ from matgym.characterization.noise import count_photons
 from matgym.characterization.powder import Diffractometer, Powder, powder_patterns
 from matgym.characterization.preprocessing import PatternPipeline
 from matgym.characterization.recognition.prototypes import prototypes
-from matgym.characterization.recognition.random_crystals import (
-    SYSTEMS,
-    crystal_system,
-    group_symbols,
-    groups_of,
-    random_crystal,
-)
+from matgym.characterization.recognition.random_crystals import group_symbols, groups_of, random_crystal
 from matgym.characterization.recognition.tasks import (
     GROUP,
     Range,
@@ -32,6 +26,7 @@ from matgym.characterization.recognition.tasks import (
     log_uniform,
     uniform,
 )
+from matgym.characterization.symmetry import SYSTEMS, crystal_system
 from matgym.structures.crystals import Crystal
 from matgym.typing import IntArray
 

@@ -5,7 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from matgym.characterization.recognition.random_crystals import HEAVIEST, TOLERANCE, symmetry_finder
+from matgym.characterization.recognition.random_crystals import HEAVIEST, TOLERANCE
+from matgym.characterization.symmetry import symmetry_finder
 from matgym.errors import MissingExtraError
 from matgym.structures.crystals import Crystal
 from matgym.typing import IntArray

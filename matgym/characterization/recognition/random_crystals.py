@@ -1,25 +1,18 @@
 """Random crystals drawn by symmetry only: a space group, a cell that it allows, and atoms on its positions.
 
 No structure type is copied, so that a network trained on them has not seen any real one (Schopmans et al., Digital
-Discovery 2, 1414 (2023), for the idea). Operations and the check of every crystal come from spglib, which comes with
-pymatgen (`pip install 'matgym[pymatgen]'`).
+Discovery 2, 1414 (2023), for the idea). Operations and the check of every crystal come from spglib.
 """
 
 from functools import cache
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from matgym.errors import MissingExtraError
+from matgym.characterization.symmetry import LAST_GROUPS, crystal_system, symmetry_finder
 from matgym.structures.crystals import Crystal
 from matgym.typing import FloatArray, IntArray
-
-SYSTEMS: Final = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic")
-"""Crystal systems in the order of their space groups."""
-
-LAST_GROUPS: Final = (2, 15, 74, 142, 167, 194, 230)
-"""Number of the last space group of each system."""
 
 SPECIAL: Final = np.array([0.0, 1 / 8, 1 / 6, 1 / 4, 1 / 3, 3 / 8, 1 / 2, 2 / 3, 3 / 4])
 """Coordinates at which special positions lie."""
@@ -52,11 +45,6 @@ RELAXATIONS: Final = 3
 HEAVIEST: Final = 83
 TOLERANCE: Final = 1e-3
 """Largest difference of coordinates of the same place, and the precision of spglib, Å."""
-
-
-def crystal_system(group: int) -> int:
-    """Return the number of the crystal system of a space group, 0 for triclinic to 6 for cubic."""
-    return int(np.searchsorted(LAST_GROUPS, group))
 
 
 def groups_of(system: int) -> range:
@@ -190,16 +178,3 @@ def _halls() -> dict[int, int]:
     for hall in range(1, 531):
         first.setdefault(symmetry_finder().get_spacegroup_type(hall).number, hall)
     return first
-
-
-def symmetry_finder() -> Any:
-    """Return the module spglib.
-
-    Raises:
-        MissingExtraError: if it is not installed.
-    """
-    try:
-        import spglib
-    except ModuleNotFoundError:
-        raise MissingExtraError("spglib", "pymatgen") from None
-    return spglib

@@ -47,12 +47,9 @@ from matgym.characterization.recognition.metallicity import species_errors
 from matgym.characterization.recognition.powders import PowderTask
 from matgym.characterization.recognition.prototypes import prototypes, varied
 from matgym.characterization.recognition.registry import TASKS, draw_pool, read_pool, task_of
-from matgym.characterization.recognition.structures import (
-    best_tolerance,
-    systems_of_lattices,
-    systems_of_structures,
-)
+from matgym.characterization.recognition.structures import best_tolerance
 from matgym.characterization.recognition.tasks import Samples
+from matgym.characterization.symmetry import systems_of_lattices, systems_of_structures
 from scripts.studies import common
 from scripts.studies.characterization.train import CONFIGS
 from scripts.studies.characterization.weights import trained_weights
