@@ -204,6 +204,14 @@ def _unwritable(path: Path, error: OSError) -> OutputError:
 # ---- checks before the work
 
 
+def cache_folder(name: str) -> Path:
+    """Return the folder of one kind of cached results: in `MATGYM_CACHE`, or in the user's cache folder."""
+    from platformdirs import user_cache_path
+
+    given = os.environ.get("MATGYM_CACHE")
+    return (Path(given) if given else user_cache_path("matgym")) / name
+
+
 def check_output(path: Path, *, folder: bool = False, force: bool = True, inputs: Iterable[Path] = ()) -> None:
     """Check that a file, or a folder, can be written to a path, before the work whose result it is to hold.
 

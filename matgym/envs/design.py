@@ -440,7 +440,9 @@ class DesignEpisodes(Episodes):
 
     def spread(self, row: int) -> float:
         """Return the standard deviation of the value of a finished design; 0 for a model without uncertainty."""
-        return float(np.nan_to_num(self._uncertainty[f"sd{self.task.suffix}"][row])) if self._uncertainty else 0.0
+        if not self._uncertainty:
+            return 0.0
+        return float(np.nan_to_num(self._uncertainty[f"sd{self.task.suffix}"][row], posinf=np.inf))
 
     def told(self, name: str, row: int) -> float:
         """Return another entry of the info of a design, such as its "cost"; 0 if there is none."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from matgym.errors import CacheWarning
-from matgym.files import SCRATCH, write_text
+from matgym.files import SCRATCH, cache_folder, write_text
 
 PHYSICS_VERSION: Final = 3
 """Version of the physics; increase it when the results of an oracle change although its settings do not."""
@@ -41,11 +41,8 @@ _SCRATCH: Final = re.compile(rf"\w+-[0-9a-f]{{16}}/[0-9a-f]{{2}}/{re.escape(SCRA
 
 
 def default_cache() -> Path:
-    """Return the folder of cached results: `MATGYM_CACHE`, or the user's cache folder of the platform."""
-    from platformdirs import user_cache_path
-
-    folder = os.environ.get("MATGYM_CACHE")
-    return Path(folder) if folder else user_cache_path("matgym") / "oracles"
+    """Return the folder of cached results of oracles; see `matgym.files.cache_folder`."""
+    return cache_folder("oracles")
 
 
 # ---- one entry

@@ -220,7 +220,9 @@ class BriefTask(DesignTask):
         count = len(targets)
         by_key = {each.key: sound(raw[each.key], each, count, verified=verified) for each in self.objectives}
         values = np.stack([by_key[each.key][each.key] for each in self.objectives], axis=1)
-        sds = np.stack([np.nan_to_num(by_key[each.key].sd_of(each.key)) for each in self.objectives], axis=1)
+        sds = np.stack(
+            [np.nan_to_num(by_key[each.key].sd_of(each.key), posinf=np.inf) for each in self.objectives], axis=1
+        )
         doubt = sds if self.estimate == "lcb" and not verified else np.zeros_like(sds)
         parts, asked = self._parts(values, targets, doubt)
         reward = (parts * asked).sum(axis=1) / np.maximum(asked.sum(axis=1), 1)

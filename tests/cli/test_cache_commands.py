@@ -29,7 +29,7 @@ def filled(run, tmp_path):
     for n, file in zip(TUBES, files, strict=True):
         write(file, Nanotube(n, 0, 2))
     assert run("oracle", "evaluate", *files, "--properties", "gap").exit_code == 0
-    return tmp_path / "cache"
+    return tmp_path / "cache" / "oracles"
 
 
 def entries(folder):

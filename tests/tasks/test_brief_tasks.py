@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from matgym.errors import ConfigurationError
+from matgym.models import Model, Predictions
+from matgym.physics import YOUNG_GPA
 from matgym.structures import Nanotube, tube_lattice
 from matgym.tasks import brief_task
 from matgym.tasks.brief import LEVELS, MARGIN
@@ -119,6 +121,26 @@ def test_a_stricter_estimate_takes_a_lower_bound_of_the_reward():
     bounds = np.tile(both[0].brief(young=(900.0, 950.0)), (2, 1))
     mean, cautious = (task.score(designs, bounds).reward for task in both)
     assert (cautious < mean).all()
+
+
+class Unbounded(Model):
+    """A model whose standard deviations are infinite, as those of intervals of too few data."""
+
+    properties = (YOUNG_GPA,)
+    is_uncertain = True
+
+    def predict(self, tubes, /):
+        values = np.full(len(tubes), 930.0)
+        return Predictions({"young_gpa": values}, sd={"young_gpa": np.full(len(tubes), np.inf)})
+
+
+def test_an_infinite_doubt_stays_infinite_and_leaves_no_reward():
+    models = {"young": Unbounded(), "formation": MODELS["formation"]}
+    task = brief_task("easy", lattices=TUBES[:1], properties=("young", "formation"), models=models, estimate="lcb")
+    designs = task.space.encode([Nanotube(8, 0, 3)])
+    scores = task.score(designs, task.brief(young=(900.0, 950.0))[None])
+    assert scores.reward[0] == 0.0
+    assert np.isinf(scores.predictions.sd_of("young_gpa")[0])
 
 
 def test_the_oracle_verifies_a_design_against_its_brief():

@@ -16,8 +16,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.files import read_json, write_json
-from matgym.physics.cache import default_cache
+from matgym.files import cache_folder, read_json, write_json
 from matgym.processes.campaigns.experiments import Experiments
 from matgym.processes.campaigns.regressors import MOST_NUMBERS, REGRESSORS, SETTINGS, has_room
 from matgym.typing import FloatArray
@@ -134,7 +133,7 @@ def _learned(
     key = _key(names, x, y, seed)
     if key in _LEARNED:
         return _LEARNED[key]  # type: ignore[no-any-return]  # as below
-    path = default_cache() / "emulators" / f"{key}.json"
+    path = cache_folder("emulators") / f"{key}.json"
     entry = _read(path, names)
     if entry is None:
         scores = {name: _cross_validated(name, x, y, seed) for name in names}
