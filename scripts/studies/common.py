@@ -47,23 +47,35 @@ class Study(Generic[Settings]):
         settings: the dataclass of settings.
         quick: whether the settings are the small ones.
         workers: the number of processes.
+        parts: the chosen parts of a study of several.
     """
 
     name: str
     settings: Settings
     quick: bool
     workers: int
+    parts: tuple[str, ...] = ()
 
     @classmethod
-    def from_command_line(cls, name: str, doc: str | None, settings: Settings, quick: Settings) -> "Study[Settings]":
-        """Return the study that `--quick` and `--workers` choose; it computes on one thread per process."""
+    def from_command_line(
+        cls, name: str, doc: str | None, settings: Settings, quick: Settings, parts: Sequence[str] = ()
+    ) -> "Study[Settings]":
+        """Return the study that `--quick` and `--workers` choose; it computes on one thread per process.
+
+        If the study has parts, their names can be given; without them all are chosen.
+        """
         parser = ArgumentParser(description=doc, formatter_class=RawDescriptionHelpFormatter)
+        if parts:
+            parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(parts)}; all by default")
         parser.add_argument("--quick", action="store_true", help="small settings; results go to runs/quick")
         parser.add_argument("--workers", type=int, default=2, help="processes of the studies that have jobs")
         chosen = parser.parse_args()
+        some = tuple(getattr(chosen, "parts", ())) or tuple(parts)
+        if unknown := [each for each in some if each not in parts]:
+            parser.error(f"there is no part {unknown[0]!r}")
         if torch := sys.modules.get("torch"):
             torch.set_num_threads(1)
-        study = cls(name, quick if chosen.quick else settings, chosen.quick, chosen.workers)
+        study = cls(name, quick if chosen.quick else settings, chosen.quick, chosen.workers, some)
         if chosen.quick:  # finished jobs may come from an earlier version of the code
             rmtree(study.folder, ignore_errors=True)
         return study
@@ -78,10 +90,9 @@ class Study(Generic[Settings]):
         """The folder of results and pictures."""
         return OUTPUT / "runs" / "quick" if self.quick else OUTPUT / "docs"
 
-    @property
-    def result(self) -> Path:
-        """The JSON file of results."""
-        return self.docs / "results" / f"{self.name}.json"
+    def result(self, part: str = "") -> Path:
+        """The JSON file of results, or of those of a part."""
+        return self.docs / "results" / f"{self.name}{'-' if part else ''}{part}.json"
 
     def rows(self, jobs: Iterable[Job], folder: str = "jobs") -> list[dict[str, Any]]:
         """Run the jobs that are not finished, and return the rows of the tables of all jobs in their order."""
@@ -95,8 +106,8 @@ class Study(Generic[Settings]):
             files = execute(jobs, self.folder / folder, workers=self.workers, on_done=on_done)
         return [row for file in files for row in pq.read_table(file).to_pylist()]
 
-    def write(self, content: Mapping[str, Any]) -> None:
-        """Write results with their provenance: command, version, machine and settings."""
+    def write(self, content: Mapping[str, Any], part: str = "") -> None:
+        """Write results, or those of a part, with their provenance: command, version, machine and settings."""
         module = type(self.settings).__module__
         if module == "__main__":
             module = sys.modules[module].__spec__.name
@@ -106,8 +117,8 @@ class Study(Generic[Settings]):
             "machine": machine(),
             "settings": asdict(self.settings),
         }
-        write_json(self.result, finite(made | dict(content)))
-        print(self.result.relative_to(OUTPUT))
+        write_json(self.result(part), finite(made | dict(content)))
+        print(self.result(part).relative_to(OUTPUT))
 
     def picture(self, name: str, save: Callable[[Path], Any]) -> None:
         """Write docs/images/NAME with a function that saves a figure to a path."""

@@ -10,12 +10,14 @@
   the tolerance that is best on training samples of the same noise.
 - How much a random split flatters: the networks of powder patterns are trained on patterns of varied prototypes, and
   tested on a fifth of the patterns, or on the patterns of a fifth of the prototypes.
-- Cross-validation in five folds of LeNet, AlexNet, VGG and ResNet, or of the graph network, on fewer samples.
+- Cross-validation in five folds of LeNet, AlexNet, VGG and ResNet on fewer samples, for the tasks of tubes and of
+  crystal systems.
 
-    python -m scripts.studies.characterization.accuracy
+    python -m scripts.studies.characterization.accuracy [TASK ...]
 
-takes some four hours of one core, most of them for cross-validation, and writes docs/results/characterization.json.
-Finished jobs are stored, and the same command continues. Tasks without a trained network are left out with a note.
+takes a quarter to half an hour of one core for each task, most of it for cross-validation, and writes
+docs/results/characterization-TASK.json; `python scripts/docs.py` makes tables of them. Finished jobs are stored, and
+the same command continues. Without a trained network the figures of a task are those of the baselines, with a note.
 """
 
 from dataclasses import dataclass, field, replace
@@ -64,10 +66,10 @@ class Settings:
     """The settings of the measurement.
 
     Attributes:
-        tasks: names of the tasks.
         test: samples at each dose.
         learned: samples of the baselines.
         baseline_epochs: epochs of logistic regression.
+        crossed_tasks: names of the tasks with a cross-validation.
         folds: number of folds.
         crossed: samples of the cross-validation.
         crossed_epochs: epochs of a fold.
@@ -77,12 +79,12 @@ class Settings:
         seed: random seed.
     """
 
-    tasks: tuple[str, ...] = tuple(TASKS)
     test: int = 2000
     learned: int = 10_000
     baseline_epochs: int = 30
+    crossed_tasks: tuple[str, ...] = ("chirality-diffraction", "chirality-hrtem", "crystal-system")
     folds: int = 5
-    crossed: int = 8_000
+    crossed: int = 5_000
     crossed_epochs: int = 10
     known: int = 1000
     variations: int = 20
@@ -286,55 +288,49 @@ class Fold(StudyJob):
         """Return the accuracy."""
         task, settings = task_of(self.task), self.settings
         samples = pool(task, settings.crossed, settings.seed + 3)
-        fit = RecognitionFit(self.network, epochs=settings.crossed_epochs, seed=settings.seed)
+        fit = RecognitionFit(self.network, mixed=True, epochs=settings.crossed_epochs, seed=settings.seed)
         accuracy = cross_validated(task, samples, fit, settings.folds, self.fold)
         return pa.table({"task": [self.task], "network": [self.network], "fold": [self.fold], "accuracy": [accuracy]})
 
 
-def main():
-    study = Study.from_command_line("characterization", __doc__, Settings(), QUICK)
-    settings = study.settings
-    for name in settings.tasks:  # drawn once, before the jobs that read them
-        task = task_of(name)
-        counts = (settings.learned, max(settings.learned // 10, 16), settings.crossed)
-        for number, count in enumerate(counts, start=1):
+def measure(study, name):
+    """Measure one task, print its tables, and write them."""
+    settings, task = study.settings, task_of(name)
+    crossed = settings.crossed if name in settings.crossed_tasks else 0
+    counts = (settings.learned, max(settings.learned // 10, 16), crossed)
+    for number, count in enumerate(counts, start=1):  # drawn once, before the jobs that read them
+        if count:
             folder = common.OUTPUT / "runs" / "characterization-pools"
             draw_pool(task, count, settings.seed + number, folder, workers=study.workers)
-    trained = trained_weights(STORE, settings.tasks)
-    jobs = [
-        Trained(settings, name, situation, digest[:8])
-        for name, digest in trained.items()
-        for situation in situations(task_of(name))
-    ]
-    rows = study.rows(jobs) if jobs else []
-    images = [name for name in settings.tasks if "resnet" in task_of(name).networks]
-    rows += study.rows([Baseline(settings, name) for name in images])
-    rows += study.rows([Symmetry(settings, name) for name in settings.tasks if name not in images])
-    columns = ("task", "method", "situation", "level", "accuracy", "top_3", "among_occurring", "calibration_error",
+    trained = trained_weights(STORE, (name,))
+    jobs = [Trained(settings, name, each, digest[:8]) for digest in trained.values() for each in situations(task)]
+    jobs += [Baseline(settings, name) if "resnet" in task.networks else Symmetry(settings, name)]
+    rows = study.rows(jobs)
+    columns = ("method", "situation", "level", "accuracy", "top_3", "among_occurring", "calibration_error",
                "refused_0.5", "share_error", "metallic_error")  # fmt: skip
     print_markdown(columns, [[row.get(name) for name in columns] for row in rows])
-    powders = [name for name in settings.tasks if isinstance(task_of(name), PowderTask)]
-    splits = study.rows([Split(settings, name, by) for name in powders for by in ("pattern", "prototype")])
-    columns = ("task", "by", "trained_on", "accuracy", "top_3", "among_occurring")
-    print_markdown(columns, [[row[name] for name in columns] for row in splits])
-    folds = study.rows(
-        [
-            Fold(settings, name, network, fold)
-            for name in settings.tasks
-            for network in task_of(name).networks
-            for fold in range(settings.folds)
-        ]
-    )
-    crossed = []
-    for name in settings.tasks:
-        for network in task_of(name).networks:
-            values = [row["accuracy"] for row in folds if (row["task"], row["network"]) == (name, network)]
-            spread = float(np.std(values, ddof=1))
-            crossed.append({"task": name, "network": network, "accuracy": float(np.mean(values)), "spread": spread})
-    print_markdown(("task", "network", "accuracy", "spread"), [list(row.values()) for row in crossed])
-    facts = {name: TASKS[name].facts() | {"level": TASKS[name].level_name} for name in settings.tasks}
-    found = {"accuracy": rows, "splits": splits, "cross_validation": crossed, "folds": folds}
-    study.write({"tasks": facts, "weights": trained} | found)
+    found = {"task": task.facts() | {"level": task.level_name}, "weights": trained, "accuracy": rows}
+    if isinstance(task, PowderTask):
+        found["splits"] = study.rows([Split(settings, name, by) for by in ("pattern", "prototype")])
+        columns = ("by", "trained_on", "accuracy", "top_3", "among_occurring")
+        print_markdown(columns, [[row[name] for name in columns] for row in found["splits"]])
+    if crossed:
+        networks, folds = task.networks, range(settings.folds)
+        found["folds"] = study.rows([Fold(settings, name, network, fold) for network in networks for fold in folds])
+        found["cross_validation"] = []
+        for network in networks:
+            values = [row["accuracy"] for row in found["folds"] if row["network"] == network]
+            figures = {"accuracy": float(np.mean(values)), "spread": float(np.std(values, ddof=1))}
+            found["cross_validation"].append({"network": network} | figures)
+        columns = ("network", "accuracy", "spread")
+        print_markdown(columns, [[row[name] for name in columns] for row in found["cross_validation"]])
+    study.write(found, name)
+
+
+def main():
+    study = Study.from_command_line("characterization", __doc__, Settings(), QUICK, tuple(TASKS))
+    for name in study.parts:
+        measure(study, name)
 
 
 if __name__ == "__main__":

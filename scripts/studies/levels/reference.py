@@ -189,7 +189,7 @@ def main() -> None:
     table = pa.table({column: [row.get(column) for row in rows] for column in columns})
     provenance = {"made": __doc__ or "", "machine": machine(), "tblite": version("tblite"), "matgym": __version__}
     table = table.replace_schema_metadata({key.encode(): value.encode() for key, value in provenance.items()})
-    with atomic_path(study.result.with_suffix(".parquet")) as scratch:
+    with atomic_path(study.result().with_suffix(".parquet")) as scratch:
         pq.write_table(table, scratch, compression="zstd")
 
     def pairs(one: str, other: str) -> np.ndarray:

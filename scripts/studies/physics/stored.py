@@ -65,7 +65,7 @@ def main() -> None:
         "values": dict(sorted(values.items())),
         "ranked_gaps_ev": ranked,
     }
-    path = study.result if study.quick else STORED
+    path = study.result() if study.quick else STORED
     write_json(path, content)
     print(path, values)
 
