@@ -1,6 +1,7 @@
-"""Write the environments' pages, docs/environments/NAME.md, and their index; `--check` only compares.
+"""Write the pages that are made of code and results; `--check` only compares.
 
-A page holds the environment's docstring, its spaces, its picture (scripts/studies/readme/pictures.py), its scores
+These are docs/characterization-accuracy.md (scripts/accuracy_page.py), and the environments' pages,
+docs/environments/NAME.md, with their index. A page of an environment holds the environment's docstring, its spaces, its picture (scripts/studies/readme/pictures.py), its scores
 (scripts/studies/environments.py), and what makes it hard, which is written here.
 """
 
@@ -9,6 +10,7 @@ import sys
 from inspect import getdoc
 from pathlib import Path
 
+import accuracy_page  # beside this script
 import gymnasium as gym
 
 import matgym  # noqa: F401  # registers the environments
@@ -187,6 +189,7 @@ def pages():
     for spec in SPECS:
         yield FOLDER / f"{spec.id.removeprefix('matgym/')}.md", page(spec, scores)
     yield FOLDER / "README.md", index(scores, made)
+    yield accuracy_page.page()
 
 
 def main():
