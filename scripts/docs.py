@@ -1,8 +1,9 @@
 """Write the pages that are made of code and results; `--check` only compares.
 
 These are docs/characterization-accuracy.md (scripts/accuracy_page.py), and the environments' pages,
-docs/environments/NAME.md, with their index. A page of an environment holds the environment's docstring, its spaces, its picture (scripts/studies/readme/pictures.py), its scores
-(scripts/studies/environments.py), and what makes it hard, which is written here.
+docs/environments/NAME.md, with their index. A page of an environment holds its docstring, its spaces, its picture
+(scripts/studies/readme/pictures.py), its scores (scripts/studies/environments.py), and what makes it hard, which is
+written here.
 """
 
 import json
