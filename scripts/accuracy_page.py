@@ -22,7 +22,7 @@ The [index](README.md) lists all pages.
 All figures are of simulations: no measurement of a real instrument is among them. "training" are conditions as in
 training, "unseen" are conditions outside of their ranges, and "prototypes" are pymatgen's structure types, under the
 unseen conditions. Intervals are 95 % intervals over samples. "at 50 %" is the accuracy of the half of the answers with
-the highest probabilities. The calibration error is the expected one, over 15 equal parts of the samples.
+the highest probabilities. The calibration error is the expected one, over bins of equal width of the probability.
 """
 
 
