@@ -45,8 +45,8 @@ CONFIGS = {
     ),
     "film-micrograph": ReadingConfig(
         "film-micrograph",
-        samples=20_000,
-        fit=RecognitionFit(settings={"width": 8, "hidden": (64,)}, epochs=30, mixed=True),
+        samples=40_000,
+        fit=RecognitionFit(settings={"width": 8, "hidden": (64,)}, epochs=25, learning_rate=1e-3, mixed=True),
     ),
     "forest-curves": ReadingConfig(
         "forest-curves",
