@@ -90,7 +90,7 @@ class Start:
 
 
 STARTS = {
-    "matgym/NanotubeImprovement-v0": Start(128, rate=5e-4, sampled=True),
+    "matgym/NanotubeImprovement-v0": Start(512, rate=5e-4, sampled=True),
     "matgym/CVDGrowth-v0": Start(1024, epochs=10, disturbance=0.1, spread=0.05, rate=3e-4),
     "matgym/CVDRecipe-v0": Start(256, spread=0.08, rate=3e-4, sampled=True),
     "matgym/FilmAnnealing-v0": Start(256),
