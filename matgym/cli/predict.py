@@ -9,7 +9,7 @@ import typer
 
 from matgym.cli.console import Json, print_result, progress
 from matgym.cli.structures import reads_files
-from matgym.errors import StructureError
+from matgym.errors import ConfigurationError, StructureError
 
 if TYPE_CHECKING:
     from matgym.structures import Nanotube
@@ -37,7 +37,20 @@ def predict(
     reading: "Reading",
     json: Json = False,
 ) -> None:
-    """Predict a tube's properties by networks, with 90 % intervals, and by physics."""
+    """Predict a tube's properties by networks, with 90 % intervals, and by physics.
+
+    Surrogates of crystals (`matgym surrogate train --data`) predict the crystal that a file holds.
+    """
+    from matgym.surrogates.crystals.store import holds_crystals
+
+    of_crystals = [path for path in model or [] if holds_crystals(path)]
+    if of_crystals:
+        if len(of_crystals) < len(model or []):
+            raise ConfigurationError(
+                f"{of_crystals[0]} predicts crystals, and other surrogates that are given predict tubes: ask them apart"
+            )
+        _predict_crystal(Path(tube), of_crystals, reading, json=json)
+        return
     from matgym.structures.io import parse_structure
 
     found = parse_structure(tube, reading)
@@ -76,6 +89,53 @@ def predict(
         lines=["", *(line for note in notes for line in wrap(note, WIDTH)), *(_failures(rows) if physics else [])],
         json=json,
     )
+
+
+def _predict_crystal(file: Path, models: Sequence[Path], reading: "Reading", *, json: bool) -> None:
+    """Print what surrogates of crystals predict of the crystal in a file.
+
+    Raises:
+        ConfigurationError: if an option on files is given that crystals do not have.
+    """
+    from matgym.structures.io import Reading, read_crystal
+    from matgym.surrogates import crystals
+
+    if reading != Reading(reading.format):
+        raise ConfigurationError("of the options on structure files, crystals have only --format")
+    crystal = read_crystal(file, reading.format)
+    rows = list[dict[str, Any]]()
+    for path in models:
+        surrogate = crystals.load(path)
+        found = surrogate.predict([crystal])
+        distance = None if 0 in found.failures else float(found.distance[0])
+        rows.append(
+            {
+                "surrogate": str(path),
+                "property": surrogate.prop.name,
+                "unit": surrogate.prop.unit,
+                "predicted": float(found.values[0]),
+                "half_width": float(found.half_width[0]),
+                "distance": distance,
+                "in_domain": None if distance is None else distance <= 1.0,
+                "failure": found.failures.get(0, ""),
+            }
+        )
+    shown = [
+        {
+            "property": f"{row['property']}{_unit(row['unit'])}",
+            "predicted": "" if row["failure"] else f"{row['predicted']:.4g} ± {row['half_width']:.2g}",
+            "in domain": "" if row["in_domain"] is None else "yes" if row["in_domain"] else "no",
+        }
+        for row in rows
+    ]
+    notes = [
+        "± is half the width of the 90 % interval. It is valid for crystals in the domain,",
+        "which resemble the training data.",
+        *(f"{row['surrogate']} cannot predict this crystal: {row['failure']}." for row in rows if row["failure"]),
+    ]
+    content = {"crystal": str(file), "atoms": len(crystal.numbers), "predictions": rows}
+    lines = ["", *(line for note in notes for line in wrap(note, WIDTH))]
+    print_result(content, (str(file), shown), lines=lines, json=json)
 
 
 def _notes(of_file: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[tuple[bool, str]]:

@@ -1,18 +1,18 @@
 """`matgym surrogate`: train, distil, improve and evaluate surrogates."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from matgym.cli.console import MAX_COUNT, MAX_DRAWN, Force, Json, Log, Workers, print_result, progress, split_names
+from matgym.cli.metrics import metric_rows, with_intervals
 from matgym.cli.structures import reads_files
 from matgym.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from matgym.learning.metrics import PropertyMetrics
     from matgym.structures.io import Reading
     from matgym.surrogates.training import AnyFit
 
@@ -28,7 +28,11 @@ def train(
     properties: Annotated[str, typer.Option("--property", help="Properties, separated by commas.")] = "",
     also: Annotated[str, typer.Option("--properties", hidden=True)] = "",  # the name of the option in `matgym oracle`
     network: Annotated[
-        str, typer.Option(help="Architecture: lenet, alexnet, vgg, plain, resnet, graph or honeycomb.")
+        str,
+        typer.Option(
+            help="Architecture: lenet, alexnet, vgg, plain, resnet, graph or honeycomb. Of crystals: auto, mean, ridge "
+            "or graph."
+        ),
     ] = "",
     cv: Annotated[int, typer.Option(min=0, max=1000, help="Cross-validation folds. 0: none.")] = 0,
     dataset: Annotated[
@@ -44,14 +48,23 @@ def train(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Structures with labels of your own: a CSV file, a file of frames (.extxyz), or a folder. The options "
-            "below are for these."
+            help="Structures with labels of your own: a CSV file, a file of frames (.extxyz), a folder, or a table of "
+            "`matgym data fetch` (.parquet), of tubes or of crystals. The options below are for these."
         ),
     ] = None,
     column: Annotated[str, typer.Option(help="Name of the labels in the data. Default: that of the property.")] = "",
     unit: Annotated[str, typer.Option(help="Unit of the labels, such as eV. Default: a pure number.")] = "",
     description: Annotated[str, typer.Option(help="What the property is.")] = "",
-    level: Annotated[str, typer.Option(help="What the labels were computed or measured by.")] = "",
+    level: Annotated[
+        str,
+        typer.Option(
+            help="What the labels were computed or measured by. Of crystals: the method whose values are taken. "
+            "Default: that of the most."
+        ),
+    ] = "",
+    groups: Annotated[
+        str, typer.Option(help="Crystals: what cross-validation leaves out together, composition or anonymous.")
+    ] = "",
     between_leads: Annotated[
         bool, typer.Option("--between-leads", help="The property is that of a tube between two leads.")
     ] = False,
@@ -80,9 +93,26 @@ def train(
         "--network": network, "--cv": cv, "--dataset": dataset, "--settings": settings, "--epochs": epochs,
         "--members": members, "--start": start, "--log": log,
     }  # fmt: skip
+    if data is not None and is_of_crystals(data, asks=bool(network or groups)):
+        from matgym.cli.crystal_labels import train_crystals
+
+        for_tubes = {
+            "--cv": cv, "--dataset": dataset, "--start": start, "--description": description,
+            "--between-leads": between_leads, "--trunk": trunk if trunk != "auto" else "",
+            "--form": form if form != "auto" else "", "--report": report,
+        }  # fmt: skip
+        _check_unused(for_tubes, "with --data of crystals")
+        _check_reading(reading)
+        train_crystals(
+            data, output, ",".join(filter(None, [properties, also])), column=column, unit=unit, method=level,
+            groups=groups or "composition", settings=settings, log=log, force=force, json=json,
+            changes={"network": network or None, "epochs": epochs, "members": members, "seed": seed},
+        )  # fmt: skip
+        return
     if data is not None:
         from matgym.cli.own_labels import train_own
 
+        general |= {"--groups": groups}
         _check_unused(general, "with --data, which fits a ridge regression")
         name = ",".join(filter(None, [properties, also]))
         train_own(
@@ -94,7 +124,7 @@ def train(
     own = {
         "--column": column, "--unit": unit, "--description": description, "--level": level,
         "--between-leads": between_leads, "--trunk": trunk if trunk != "auto" else "",
-        "--form": form if form != "auto" else "", "--report": report,
+        "--form": form if form != "auto" else "", "--report": report, "--groups": groups,
     }  # fmt: skip
     _check_unused(own, "without --data")
     _check_reading(reading)
@@ -137,14 +167,31 @@ def train(
             source=source, force=force, inputs=[Path(each) for each in (source, start, settings) if each],
         )  # fmt: skip
         show("training", epochs_in_all, epochs_in_all)
-    rows, validated = _metrics(card.metrics), list(card.cross_validation)
+    rows, validated = metric_rows(card.metrics), list(card.cross_validation)
     tables = [(f"cross-validation, {cv} folds", validated)] if validated else []
     print_result(
         {"weights": str(output), "metrics": rows, "cross_validation": validated},
         *tables,
-        (f"{output}", _with_intervals(rows)),
+        (f"{output}", with_intervals(rows)),
         json=json,
     )
+
+
+def is_of_crystals(data: Path, *, asks: bool) -> bool:
+    """Return whether data are a fetched table of crystals: of structures that are no tubes, or where one asks for that.
+
+    Args:
+        data: the file or folder.
+        asks: whether an option is given that only crystals have.
+    """
+    from matgym.data.labels import FETCHED_TABLE
+
+    if data.suffix.lower() != FETCHED_TABLE:
+        return False
+    from matgym.data.fetched_labels import holds_tubes
+    from matgym.data.sources import Fetched
+
+    return asks or not holds_tubes(Fetched.load(data))
 
 
 def _check_unused(options: Mapping[str, object], when: str) -> None:
@@ -256,11 +303,11 @@ def distil(
             force=force, inputs=[Path(each) for each in (teacher, source, settings)], on_epoch=on_epoch,
         )  # fmt: skip
     before, after = (
-        [{"surrogate": name} | row for row in _metrics(found)]
+        [{"surrogate": name} | row for row in metric_rows(found)]
         for name, found in ((teacher, training.measure(master, data)), (str(output), card.metrics))
     )
     rows = [*before, *after]
-    print_result({"weights": str(output), "metrics": rows}, (f"{output}", _with_intervals(rows)), json=json)
+    print_result({"weights": str(output), "metrics": rows}, (f"{output}", with_intervals(rows)), json=json)
 
 
 @app.command()
@@ -334,7 +381,7 @@ def improve(
         )
     before = [asdict(found) for found in done]
     columns = ("split", "property", "n", "r2", "mae", "rmse")
-    after = [{name: row[name] for name in columns} for row in _metrics(metrics)]
+    after = [{name: row[name] for name in columns} for row in metric_rows(metrics)]
     print_result(
         {"rounds": before, "metrics": after},
         ("errors on the designs found, before each training", before),
@@ -366,9 +413,15 @@ def evaluate(
 ) -> None:
     """Recompute the errors of surrogates on held-out splits."""
     from matgym.data import Dataset
-    from matgym.surrogates import load, load_card, shipped
+    from matgym.surrogates import crystals, load, load_card, shipped
     from matgym.surrogates.store import OwnCard, located
     from matgym.surrogates.training import measure
+
+    if weights and crystals.holds_crystals(weights):
+        raise ConfigurationError(
+            f"{weights} learned all crystals of its table: its cross-validated metrics are in its card, "
+            f"{Path(weights).with_suffix('.json')}"
+        )
 
     rows, names = [], [weights] if weights else shipped()
     with progress() as show:
@@ -382,23 +435,6 @@ def evaluate(
             data = Dataset.load(dataset or card.data["name"])
             show("surrogates", done, len(names), name)
             found = measure(surrogate, data)
-            rows += [{"surrogate": name} | row for row in _metrics(found) if held or row["split"] == "test"]
+            rows += [{"surrogate": name} | row for row in metric_rows(found) if held or row["split"] == "test"]
         show("surrogates", len(names), len(names))
-    print_result(rows, (weights or "shipped surrogates", _with_intervals(rows)), json=json)
-
-
-def _metrics(metrics: "Mapping[str, Sequence[PropertyMetrics]]") -> list[dict[str, Any]]:
-    return [{"split": split} | figures.model_dump() for split, group in metrics.items() for figures in group]
-
-
-def _with_intervals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of a table for people, in which each number is followed by its interval."""
-    table = []
-    for row in rows:
-        shown: dict[str, Any] = {key: row[key] for key in ("surrogate", "split", "property", "n") if key in row}
-        for name in ("r2", "mae", "rmse"):
-            interval = row[f"{name}_interval"]
-            shown[name] = f"{row[name]:.4g}" + (f" [{interval[0]:.4g}, {interval[1]:.4g}]" if interval else "")
-        covered = row["coverage"]
-        table.append(shown | {"coverage": "" if covered is None else f"{100 * covered:.1f}%"})
-    return table
+    print_result(rows, (weights or "shipped surrogates", with_intervals(rows)), json=json)

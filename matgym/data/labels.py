@@ -46,6 +46,9 @@ FRAMES: Final = (".extxyz", ".xyz")
 TABLES: Final = (".csv", ".tsv")
 """Ends of the names of tables."""
 
+FETCHED_TABLE: Final = ".parquet"
+"""End of the name of a table that `matgym data fetch` wrote."""
+
 _SITE: Final = re.compile(r"([0-9]+)\s*[:=]\s*['\"]?(\w+)['\"]?")
 
 Entry: TypeAlias = tuple[str, Callable[[], ReadTube], object]
@@ -137,7 +140,8 @@ def read_labels(path: Path | str, name: str, reading: Reading | None = None) -> 
             - a table (.csv, .tsv) with a column of labels, and either a column `file` of paths relative to the table,
               or columns `n`, `m`, and further `cells`, `strain`, `torsion` and `sites`, such as "0:B 5:N 9:vacancy";
             - a file of several frames (.extxyz, .xyz), whose labels are in `info`, or results of a calculator;
-            - a folder of structure files, with labels in the only table of the folder, or in their `info`.
+            - a folder of structure files, with labels in the only table of the folder, or in their `info`;
+            - a table of `matgym data fetch` (.parquet) whose structures are tubes.
         name: name of the labels: a column, an entry of `info`, or a result such as "energy".
         reading: what structure files do not say.
 
@@ -152,6 +156,11 @@ def read_labels(path: Path | str, name: str, reading: Reading | None = None) -> 
         raise FileNotFoundError(f"there is no file {path}")
     if path.suffix.lower() in TABLES:
         return Labels.from_entries(_of_table(path, name, how))
+    if path.suffix.lower() == FETCHED_TABLE:
+        from matgym.data.fetched_labels import entries_of
+        from matgym.data.sources import Fetched
+
+        return Labels.from_entries(entries_of(Fetched.load(path), name, how))
     return Labels.from_entries(_checked(_of_frames(path, name, how), path, name))
 
 
@@ -215,7 +224,7 @@ def _of_table(path: Path, name: str, reading: Reading) -> Iterator[Entry]:
         )
     for number, row in enumerate(rows, 2):
         if len(row) != len(header):
-            yield f"row {number}", _failing(f"it has {len(row)} cells under {len(header)} column names"), None
+            yield f"row {number}", failing(f"it has {len(row)} cells under {len(header)} column names"), None
             continue
         cells = dict(zip(header, (cell.strip() for cell in row), strict=True))
         if column is None:
@@ -350,7 +359,7 @@ def _of_atoms(title: str, read: "Callable[[], Atoms]", name: str, reading: Readi
     try:
         atoms = read()
     except (MatgymError, OSError) as error:
-        return title, _failing(one_line(error)), None
+        return title, failing(one_line(error)), None
     return title, lambda: tube_of(atoms, reading), label_of(atoms, name)
 
 
@@ -360,7 +369,9 @@ def label_of(atoms: "Atoms", name: str) -> Any:
     return atoms.info.get(name, results.get(name))
 
 
-def _failing(reason: str) -> Callable[[], ReadTube]:
+def failing(reason: str) -> Callable[[], ReadTube]:
+    """Return the function of an entry that cannot be read, for a reason."""
+
     def fail() -> ReadTube:
         raise DatasetError(reason)
 
@@ -388,7 +399,7 @@ def _of_folder(folder: Path, name: str, reading: Reading) -> Iterator[Entry]:
         cells = {cell.strip() for row in rows for cell in row}
         for file in others:
             if file.name not in cells:
-                yield file.name, _failing(f"{labelled[0].name} has no row for it"), None
+                yield file.name, failing(f"{labelled[0].name} has no row for it"), None
         return
     if not others:
         raise DatasetError(f"{folder} holds no structure files, and no table with a column {name!r}")

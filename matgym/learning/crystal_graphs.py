@@ -69,19 +69,30 @@ class CrystalGraphs(ValueObject):
             cutoff_angstrom: largest distance of a neighbour, Å.
             neighbours: largest number of neighbours of an atom; the nearest ones are kept.
         """
-        crystals = [reduced(crystal) for crystal in crystals]
-        counts = np.array([len(crystal.numbers) for crystal in crystals])
-        found = [nearest_neighbours(crystal, cutoff_angstrom, neighbours) for crystal in crystals]
-        first = np.cumsum(counts) - counts
+        return cls.joined([cls._single(reduced(crystal), cutoff_angstrom, neighbours) for crystal in crystals])
+
+    @classmethod
+    def joined(cls, parts: "Sequence[CrystalGraphs]") -> "CrystalGraphs":
+        """Return one batch of the crystals of several batches, which have as many places for neighbours each."""
+        atoms = np.array([len(part.numbers) for part in parts])
+        crystals = np.array([len(part.lattice) for part in parts])
+        first, firsts = np.cumsum(atoms) - atoms, np.cumsum(crystals) - crystals
         return cls(
-            numbers=np.concatenate([crystal.numbers for crystal in crystals]),
-            crystal=np.repeat(np.arange(len(crystals)), counts),
-            neighbours=np.concatenate([near + start for (near, *_), start in zip(found, first, strict=True)]),
-            vectors=np.concatenate([vectors for _, vectors, *_ in found]),
-            inside=np.concatenate([inside for *_, inside, _ in found]),
-            reach_angstrom=np.concatenate([reach for *_, reach in found]),
-            lattice=np.stack([lattice_features(crystal) for crystal in crystals]),
+            numbers=np.concatenate([part.numbers for part in parts]),
+            crystal=np.concatenate([part.crystal + start for part, start in zip(parts, firsts, strict=True)]),
+            neighbours=np.concatenate([part.neighbours + start for part, start in zip(parts, first, strict=True)]),
+            vectors=np.concatenate([part.vectors for part in parts]),
+            inside=np.concatenate([part.inside for part in parts]),
+            reach_angstrom=np.concatenate([part.reach_angstrom for part in parts]),
+            lattice=np.concatenate([part.lattice for part in parts]),
         )
+
+    @classmethod
+    def _single(cls, crystal: Crystal, cutoff_angstrom: float, most: int) -> "CrystalGraphs":
+        """Return the graph of one crystal with a reduced cell."""
+        near, vectors, inside, reach = nearest_neighbours(crystal, cutoff_angstrom, most)
+        belongs = np.zeros(len(crystal.numbers), dtype=np.int64)
+        return cls(crystal.numbers, belongs, near, vectors, inside, reach, lattice_features(crystal)[None])
 
 
 def reduced(crystal: Crystal) -> Crystal:

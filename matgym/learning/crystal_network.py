@@ -11,7 +11,7 @@ atoms, or on the choice of the cell vectors.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,11 @@ MOST_NEIGHBOURS: Final = 64
 
 FARTHEST_ANGSTROM: Final = 12.0
 """Longest cut-off, Å."""
+
+
+LatticeInputs: TypeAlias = Literal["cell", "volume", "none"]
+"""What a network reads of a lattice besides the atoms' neighbours: all `lattice_features`, as classes of lattices need;
+the volume per atom, so that a supercell gives the same; or nothing, for cells with vacuum."""
 
 
 @dataclass(frozen=True)
@@ -106,20 +111,25 @@ class CrystalBody(nn.Module):
 
     Args:
         settings: the settings.
+        lattice: what it reads of the lattice; see `LatticeInputs`.
 
     Attributes:
         n_features: number of features of a crystal.
     """
 
-    def __init__(self, settings: CrystalSettings) -> None:
+    def __init__(self, settings: CrystalSettings, lattice: LatticeInputs = "cell") -> None:
         super().__init__()
         self.settings = settings
+        self.n_lattice = {"cell": LATTICE_FEATURES, "volume": 1, "none": 0}[lattice]
         width = settings.width
         self.atom = nn.Embedding(LAST_ELEMENT + 1, width)
         self.convolutions = nn.ModuleList([GatedConvolution(width, settings.gaussians) for _ in range(settings.layers)])
-        self.lattice = nn.Sequential(nn.LayerNorm(LATTICE_FEATURES), nn.Linear(LATTICE_FEATURES, 2 * width), nn.SiLU())
-        layers: list[nn.Module] = [nn.LayerNorm(4 * width)]
-        for inputs, units in pairwise((4 * width, *settings.hidden)):
+        norm = [nn.LayerNorm(LATTICE_FEATURES)] if lattice == "cell" else []  # of a single number nothing would be left
+        read = [*norm, nn.Linear(self.n_lattice, 2 * width), nn.SiLU()] if self.n_lattice else []
+        self.lattice = nn.Sequential(*read)
+        described = 4 * width if self.n_lattice else 2 * width
+        layers: list[nn.Module] = [nn.LayerNorm(described)]
+        for inputs, units in pairwise((described, *settings.hidden)):
             layers += [nn.Linear(inputs, units), nn.SiLU()]
         self.hidden = nn.Sequential(*layers)
         self.n_features = settings.hidden[-1]
@@ -155,5 +165,6 @@ class CrystalBody(nn.Module):
             0, crystal, moments
         )
         mean = total / torch.bincount(crystal, minlength=len(total))[:, None]
-        found: Tensor = self.hidden(torch.cat([mean, self.lattice(tensor(graphs.lattice, precision))], dim=1))
+        lattice = self.lattice(tensor(graphs.lattice[:, : self.n_lattice], precision))  # of no columns: none
+        found: Tensor = self.hidden(torch.cat([mean, lattice], dim=1))
         return found

@@ -119,6 +119,9 @@ class SurrogateCard(FittedCard):
         return self
 
 
+CRYSTAL: Final = "crystal-"
+"""How the names of networks begin in cards of surrogates of crystals; see `matgym.surrogates.crystals.store`."""
+
 WEIGHTS: Final = Path(__file__).parent / "weights"
 
 
@@ -126,7 +129,13 @@ class SurrogateStore(Store[FittedCard]):
     """The place of surrogates of all kinds."""
 
     def card_class(self, content: Mapping[str, Any]) -> type[FittedCard]:
-        """Return the class of a card by the network that it names."""
+        """Return the class of a card by the network that it names.
+
+        Raises:
+            ConfigurationError: if it is a surrogate of crystals, which takes no tubes.
+        """
+        if str(content.get("network", "")).startswith(CRYSTAL):
+            raise ConfigurationError("it predicts crystals, not tubes: load it with matgym.surrogates.crystals.load")
         if content.get("network") == "own":
             return OwnCard
         return HoneycombCard if content.get("network") in KINDS else SurrogateCard

@@ -1,5 +1,6 @@
 """pymatgen's AFLOW prototypes: real structure types that no training sees, and variations of them."""
 
+from dataclasses import replace
 from functools import cache
 from typing import Final
 
@@ -40,7 +41,19 @@ def prototypes() -> tuple[tuple[Crystal, ...], IntArray]:
 def varied(crystal: Crystal, rng: np.random.Generator) -> Crystal:
     """Return a crystal of the same structure type with a strained cell and other, chemically near, species.
 
-    The strain is averaged over the point group, so that it keeps the symmetry.
+    Raises:
+        MissingExtraError: if spglib is not installed.
+    """
+    found = strained(crystal, rng)
+    species = np.unique(crystal.numbers)
+    others = species
+    while (others == species).all() or len(np.unique(others)) < len(species):
+        others = np.clip(species + rng.integers(-FURTHER, FURTHER + 1, len(species)), 1, max(HEAVIEST, species[-1]))
+    return replace(found, numbers=others[np.searchsorted(species, crystal.numbers)])
+
+
+def strained(crystal: Crystal, rng: np.random.Generator) -> Crystal:
+    """Return a crystal with a strain of up to `STRAIN`, averaged over the point group, so that it keeps the symmetry.
 
     Raises:
         MissingExtraError: if spglib is not installed.
@@ -50,9 +63,4 @@ def varied(crystal: Crystal, rng: np.random.Generator) -> Crystal:
     rotations = symmetry_finder().get_symmetry(spglib_cell, symprec=10.0 * TOLERANCE)["rotations"]
     turns = np.linalg.inv(crystal.cell) @ rotations.transpose(0, 2, 1) @ crystal.cell  # of Cartesian rows
     strain = (turns.transpose(0, 2, 1) @ (0.5 * (strain + strain.T)) @ turns).mean(axis=0)
-    species = np.unique(crystal.numbers)
-    others = species
-    while (others == species).all() or len(np.unique(others)) < len(species):
-        others = np.clip(species + rng.integers(-FURTHER, FURTHER + 1, len(species)), 1, max(HEAVIEST, species[-1]))
-    numbers = others[np.searchsorted(species, crystal.numbers)]
-    return Crystal(crystal.cell @ (np.eye(3) + strain), crystal.fractional, numbers, crystal.occupancies)
+    return replace(crystal, cell=crystal.cell @ (np.eye(3) + strain))

@@ -253,6 +253,8 @@ def read_sheet(path: str | os.PathLike[str], format: str | None = None) -> Sheet
 def read_crystal(path: str | os.PathLike[str], format: str | None = None) -> Crystal:  # noqa: A002  # as ASE
     """Return the crystal that a structure file holds; a tube or a layer in a whole cell counts as one.
 
+    Sites of mixed occupancy, of which CIF files tell, are several atoms at one place.
+
     Args:
         path: the file, of any format that ASE reads.
         format: its format, if its name does not tell it.
@@ -262,10 +264,25 @@ def read_crystal(path: str | os.PathLike[str], format: str | None = None) -> Cry
         FormatError: if the file cannot be read.
         StructureError: if it has no whole cell.
     """
+    from ase.data import atomic_numbers
+
     atoms = read_atoms(Path(path), Reading(format))
     if atoms.cell.rank == 3:
         atoms.pbc = True
-    return Crystal.of(atoms)
+    crystal = Crystal.of(atoms)
+    shares = _shares(atoms)
+    if all(len(each) == 1 and set(each.values()) == {1.0} for each in shares):
+        return crystal
+    rows = [(site, atomic_numbers[name], share) for site, each in enumerate(shares) for name, share in each.items()]
+    sites, numbers, occupancies = (np.array(column) for column in zip(*rows, strict=True))
+    return Crystal(crystal.cell, crystal.fractional[sites], numbers, occupancies)
+
+
+def _shares(atoms: "Atoms") -> list[dict[str, float]]:
+    """Return the shares of the elements on each site: ASE keeps them beside the atoms, which are the main ones."""
+    names, told = atoms.get_chemical_symbols(), atoms.info.get("occupancy", {})
+    kinds = atoms.arrays.get("spacegroup_kinds", np.full(len(atoms), -1)).tolist()
+    return [dict(told.get(str(kind), {name: 1.0})) for name, kind in zip(names, kinds, strict=True)]
 
 
 def tube_of(atoms: "Atoms", reading: Reading) -> ReadTube:

@@ -29,7 +29,7 @@ from matgym.surrogates.honeycomb.targets import Targets
 from matgym.surrogates.own.curve import Curve, curve_sizes
 from matgym.surrogates.own.naming import own_property
 from matgym.surrogates.own.result import Candidate, OwnFit
-from matgym.surrogates.own.ridge import MEMBERS, Fitted, folds_of, ridge
+from matgym.surrogates.own.ridge import MEMBERS, Fitted, choose, folds_of, ridge
 from matgym.surrogates.own.surrogate import (
     FORMS,
     TRUNKS,
@@ -47,16 +47,13 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 FOLDS: Final = 10
-"""Folds of the cross-validation. A choice of ours, as are the next seven."""
+"""Folds of the cross-validation. A choice of ours, as are the next six."""
 
 REPEATS: Final = 5
 """Repeats of the learning curve, each with other folds and another order of the labels."""
 
 SEVERAL: Final = 3
 """Chiralities from which whole ones are left out."""
-
-MARGIN: Final = 0.03
-"""How much larger the error of a cheaper candidate may be, as a share, for it to be chosen."""
 
 QUANTILE: Final = 0.99
 """Share of held-out tubes within the threshold of the distance."""
@@ -262,12 +259,6 @@ def _surrogate(
         (own.key,), (), scaling, chiralities, {}, own, candidate.form, least, candidate.trunk,
         tuple(bases[: len(bases_of(candidate.trunk))]),
     )  # fmt: skip
-
-
-def choose(errors: Mapping[Candidate, float]) -> Candidate:
-    """Return the first candidate, in the order of cost, whose error is within `MARGIN` of the least."""
-    least = min(errors.values())
-    return next(each for each, error in errors.items() if error <= (1.0 + MARGIN) * least)
 
 
 @dataclass(frozen=True, eq=False)

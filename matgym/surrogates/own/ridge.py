@@ -1,7 +1,11 @@
-"""Ridge regression on few labels: the penalty by cross-validation, whose models are the members of an ensemble."""
+"""Ridge regression on few labels: the penalty by cross-validation, whose models are the members of an ensemble.
 
+Folds, and the choice among candidates by their errors, are those of all models of few labels.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -12,6 +16,18 @@ from matgym.typing import FloatArray, IntArray
 
 MEMBERS: Final = 5
 """Groups that the choice of the penalty leaves out in turn, and members of the ensemble. A choice of ours."""
+
+
+MARGIN: Final = 0.03
+"""How much larger the error of a cheaper candidate may be, as a share, for it to be chosen. A choice of ours."""
+
+Candidate = TypeVar("Candidate")
+
+
+def choose(errors: Mapping[Candidate, float]) -> Candidate:
+    """Return the first candidate, in the order of cost, whose error is within `MARGIN` of the least."""
+    least = min(errors.values())
+    return next(each for each, error in errors.items() if error <= (1.0 + MARGIN) * least)
 
 
 @dataclass(frozen=True, eq=False)
