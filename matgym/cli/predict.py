@@ -129,8 +129,8 @@ def _predict_crystal(file: Path, models: Sequence[Path], reading: "Reading", *, 
         for row in rows
     ]
     notes = [
-        "± is half the width of the 90 % interval. It is valid for crystals in the domain,",
-        "which resemble the training data.",
+        "± is half the width of the 90 % interval. It is valid for crystals in the",
+        "domain, which resemble the training data.",
         *(f"{row['surrogate']} cannot predict this crystal: {row['failure']}." for row in rows if row["failure"]),
     ]
     content = {"crystal": str(file), "atoms": len(crystal.numbers), "predictions": rows}

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from matgym.cli.console import Force, Json, print_result, split_names
-from matgym.errors import ConfigurationError
+from matgym.errors import ConfigurationError, DatasetError
 from matgym.files import check_output
 
 if TYPE_CHECKING:
+    from matgym.structures import Sheet
     from matgym.structures.io import Reading
 
 app = typer.Typer(no_args_is_help=True, help="Work with structures.")
@@ -108,7 +109,12 @@ def _reading(
 
 @app.command()
 def roll(
-    sheet: Annotated[Path, typer.Argument(help="Structure file of one layer, in any format that ASE reads.")],
+    sheet: Annotated[
+        Path,
+        typer.Argument(
+            help="Structure file of one layer, in any format that ASE reads, or a table of `matgym data fetch`."
+        ),
+    ],
     chirality: Annotated[str, typer.Option("--chirality", help="n,m: the circumference is n a1 + m a2, such as 10,4.")],
     output: Annotated[Path, typer.Option(help="Output file: .cif, .extxyz, .vasp or POSCAR.")] = Path("tube.extxyz"),
     cells: Annotated[int, typer.Option(min=1, max=MAX_INDEX, help="Number of periods along the axis.")] = 1,
@@ -117,6 +123,9 @@ def roll(
         float, typer.Option(min=0.0, max=1.0, help="Largest shear strain that makes the tube periodic.")
     ] = 0.01,
     vacuum: Annotated[float, typer.Option(min=0.0, max=1000.0, help="Empty space on every side, Å.")] = 10.0,
+    row_id: Annotated[
+        str, typer.Option("--id", help="Of a table: identifier of the layer. Default: its only row.")
+    ] = "",
     file_format: Format = "",
     force: Force = False,
     json: Json = False,
@@ -128,7 +137,7 @@ def roll(
     if outside not in {"bottom", "top"}:
         raise ConfigurationError(f"--outside {outside}: give bottom or top")
     check_output(output, force=force, inputs=[sheet])
-    flat = io.read_sheet(sheet, file_format or None)
+    flat = _sheet(sheet, row_id, file_format)
     flat = flat.flipped() if outside == "top" else flat
     period = flat.translation(n, m, max_torsion=max_torsion, cells=cells)
     tube = flat.rolled(n, m, cells, max_torsion=max_torsion, vacuum_angstrom=vacuum)
@@ -145,6 +154,36 @@ def roll(
     vectors = {"a1": flat.cell[0].round(4).tolist(), "a2": flat.cell[1].round(4).tolist()}
     lines = [f"sheet: a1 = {vectors['a1']} Å, a2 = {vectors['a2']} Å, as seen from the {outside}", f"written: {output}"]
     print_result(row | vectors | {"file": str(output)}, (f"{sheet}, rolled", [row]), lines=lines, json=json)
+
+
+def _sheet(file: Path, row: str, file_format: str) -> "Sheet":
+    """Return the layer in a file, or in a row of a fetched table.
+
+    Raises:
+        ConfigurationError: if an option has no effect, or no row is named where there are several.
+        DatasetError: if the table cannot be read, or has no such row.
+    """
+    from matgym.structures import Sheet, io
+
+    if file.suffix.lower() != ".parquet":
+        if row:
+            raise ConfigurationError(f"--id {row} has no effect: {file} is no table of `matgym data fetch`")
+        return io.read_sheet(file, file_format or None)
+    if file_format:
+        raise ConfigurationError(f"--format {file_format} has no effect on a table of `matgym data fetch`")
+    from matgym.data.sources import Fetched
+
+    table = Fetched.load(file)
+    if not row and len(table) != 1:
+        such = f": name one by --id, such as {table.ids[0]}" if len(table) else ": fetch a layer"
+        raise ConfigurationError(f"{file} has {len(table)} rows{such}")
+    found = next((entry for entry in table.entries() if row in {"", entry.id}), None)
+    if found is None:
+        known = ", ".join(table.ids[:5]) + (", …" if len(table) > 5 else "")
+        raise DatasetError(f"{file} has no row {row!r}: it has {known}")
+    atoms = found.crystal.to_atoms()
+    atoms.pbc = found.periodic
+    return Sheet.of(atoms)
 
 
 @app.command()

@@ -227,6 +227,8 @@ def fit_crystals(
     first = next(iter(splits))
     errors = {name: each.metrics.rmse for name, each in validated[first].items()}
     chosen = choose(errors) if fit.network == "auto" else fit.networks[-1]
+    if fit.network == "auto" and chosen == "mean":
+        notes += ("no model is better than the mean of the values, which the surrogate answers for every crystal",)
     model = study.fitted(chosen, np.arange(len(table)), "all")
     on_stage(f"{chosen}, all crystals", 1, 1)
     members = validated[first][chosen].members
