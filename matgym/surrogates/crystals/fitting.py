@@ -29,7 +29,7 @@ from matgym.learning.metrics import (
 from matgym.learning.trainer import Options
 from matgym.surrogates.crystals.models import CrystalFit, CrystalModel, CrystalRows, Network, fit_model
 from matgym.surrogates.crystals.surrogate import CrystalSurrogate, distance_features
-from matgym.surrogates.crystals.table import CrystalTable, Grouping
+from matgym.surrogates.crystals.table import FEWEST, CrystalTable, Grouping
 from matgym.surrogates.own.ridge import choose, folds_of
 from matgym.typing import BoolArray, FloatArray, IntArray
 
@@ -147,10 +147,10 @@ class _Study(ValueObject):
             DatasetError: if hardly any others are left.
         """
         count = int((~self.known(folds)).sum())
-        if len(folds) - count < 2 * FOLDS:
+        if len(folds) - count < FEWEST:
             raise DatasetError(
-                f"{count} of {len(folds)} crystals have an element that no other fold has: give more crystals of the "
-                "same elements"
+                f"{count} of {len(folds)} crystals have an element that no other part of the data has, and {FEWEST} "
+                "others are the fewest to measure errors on: give more crystals of the same elements"
             )
         return count
 

@@ -61,7 +61,7 @@ class CrystalFit:
     network: str = "auto"
     members: int = 2
     epochs: int = 60
-    batch_size: int = 32
+    batch_size: int = 16
     rate: float = 4e-3
     weight_decay: float = 1e-2
     seed: int = 0

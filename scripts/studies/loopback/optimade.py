@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +17,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import urllib3
+from pymatgen.core import Structure
 
 from scripts.studies.loopback.server import Answer, Loopback, Request, free_port, run
 from scripts.studies.loopback.structures import attributes_of, structures
@@ -28,26 +29,35 @@ FIELDS: Final = ({"name": "band_gap", "type": "float", "unit": "eV", "descriptio
 """Fields of the provider, which get its prefix, _exmpl_."""
 
 
-def rows() -> list[dict[str, Any]]:
-    """Return the entries of the server, with made-up values; the third has no band gap."""
-    return [
-        {
-            "id": f"x-{number:02d}",
-            "type": "structures",
-            "attributes": attributes_of(structure, periodic)
-            | {"band_gap": None if number == 3 else round(0.25 * (number % 9), 3)},
-        }
-        for number, (structure, periodic) in enumerate(structures(), 1)
-    ]
+def rows(
+    held: Sequence[tuple[Structure, tuple[int, int, int]]] | None = None,
+    gap_of: Callable[[Structure], float] | None = None,
+) -> list[dict[str, Any]]:
+    """Return the entries of the server, with made-up values; the third has no band gap.
+
+    Args:
+        held: structures with their periodic directions; None for `structures`.
+        gap_of: function that returns the gap of a structure, eV; None for gaps by the number of the entry.
+    """
+    found = []
+    for number, (structure, periodic) in enumerate(structures() if held is None else held, 1):
+        gap = gap_of(structure) if gap_of else round(0.25 * (number % 9), 3)
+        attributes = attributes_of(structure, periodic) | {"band_gap": None if number == 3 else gap}
+        found.append({"id": f"x-{number:02d}", "type": "structures", "attributes": attributes})
+    return found
 
 
 @contextmanager
-def optimade_server() -> Iterator[str]:
-    """Yield the address of the real server, which runs as a process of its own with its database in memory."""
+def optimade_server(held: Sequence[dict[str, Any]] | None = None) -> Iterator[str]:
+    """Yield the address of the real server, which runs as a process of its own with its database in memory.
+
+    Args:
+        held: its entries; None for `rows`.
+    """
     with TemporaryDirectory(prefix="matgym-optimade-") as scratch:
         data, settings, port = Path(scratch) / "data.jsonl", Path(scratch) / "settings.json", free_port()
         header = {"x-optimade": {"meta": {"api_version": "1.2.0"}}}
-        data.write_text("\n".join(json.dumps(each) for each in (header, *rows())))
+        data.write_text("\n".join(json.dumps(each) for each in (header, *(rows() if held is None else held))))
         content = {  # no licence, because the server would ask for its page on the internet
             "database_backend": "mongomock",
             "insert_test_data": False,
