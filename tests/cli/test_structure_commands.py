@@ -8,7 +8,8 @@ from ase.io import read
 from typer.testing import CliRunner
 
 from matgym.cli import app
-from matgym.errors import ConfigurationError, FormatError, StructureError
+from matgym.data.sources import Query, source_of
+from matgym.errors import ConfigurationError, DatasetError, FormatError, StructureError
 
 
 @pytest.fixture
@@ -50,3 +51,23 @@ def test_the_most_similar_file_comes_first():
     assert rows[0]["file"] == "bn.extxyz"
     assert rows[0]["distance"] == pytest.approx(0.0, abs=1e-9)
     assert [row["composition"] for row in rows[1:]] == [1.0, 1.0]
+
+
+def test_a_row_of_a_fetched_table_is_rolled(run, tmp_path):
+    folder = tmp_path / "sheets"
+    folder.mkdir()
+    for name, a in (("C2", 2.46), ("BN", 2.50)):
+        graphene(name, a=a, vacuum=8.0).write(folder / f"{name}.vasp")
+    fetched = source_of("files", path=folder).fetch(Query(), tmp_path / "cache")
+    fetched.save("sheets.parquet")
+    target = ("--chirality", "8,4", "--force")
+    name = next(each for each in fetched.ids if "BN" in each)
+    run("sheets.parquet", *target, "--id", name)
+    assert read("tube.extxyz").get_chemical_formula() == "B56N56"
+    for words, error, message in (
+        (("sheets.parquet", *target), ConfigurationError, "has 2 rows: name one by --id"),
+        (("sheets.parquet", *target, "--id", "none"), DatasetError, "has no row 'none': it has"),
+        (("graphene.cif", *target, "--id", "x"), ConfigurationError, "--id x has no effect"),
+    ):
+        with pytest.raises(error, match=message):
+            run(*words)

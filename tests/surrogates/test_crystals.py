@@ -235,6 +235,18 @@ def test_elements_that_occur_once_are_not_counted():
     assert result.validated[RANDOM]["ridge"].metrics.n == 39
 
 
+def test_elements_that_one_composition_has_alone_are_said():
+    metals = ("Cu", "Ag", "Au", "Ni", "Pd", "Pt")
+    crystals = [Crystal.of(bulk(metal, "fcc", a=a)) for metal in metals for a in (3.5, 3.6, 3.7, 3.9, 4.1)]
+    result = fit_crystals(table_of(crystals, [each.volume for each in crystals], "v"), CrystalFit("ridge"))
+    assert list(result.validated) == [RANDOM]
+    assert "without whole groups (composition) the data lack elements of all but 0 crystals" in result.notes[0]
+    alone = [Crystal.of(bulk("Cu", "fcc", a=3.6))] * 20
+    alone = [Crystal(each.cell, each.fractional, each.numbers + k, each.occupancies) for k, each in enumerate(alone)]
+    with pytest.raises(DatasetError, match="20 of 20 crystals have an element that no other part of the data has"):
+        fit_crystals(table_of(alone, list(range(20)), "v"), CrystalFit("ridge"))
+
+
 def test_other_units_and_settings_are_errors():
     crystals = drawn(9, 30)
     with pytest.raises(ConfigurationError, match="in eV/atom, not in meV"):

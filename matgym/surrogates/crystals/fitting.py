@@ -140,20 +140,6 @@ class _Study(ValueObject):
             found[left] = ~(self.contains[left] & ~self.contains[~left].any(axis=0)).any(axis=1)
         return found
 
-    def not_predicted(self, folds: IntArray) -> int:
-        """Return the number of crystals with elements that the other folds lack.
-
-        Raises:
-            DatasetError: if hardly any others are left.
-        """
-        count = int((~self.known(folds)).sum())
-        if len(folds) - count < FEWEST:
-            raise DatasetError(
-                f"{count} of {len(folds)} crystals have an element that no other part of the data has, and {FEWEST} "
-                "others are the fewest to measure errors on: give more crystals of the same elements"
-            )
-        return count
-
     def validated(self, name: Network, folds: IntArray, split: str, on_stage: OnStage) -> Validated:
         """Return predictions for each crystal by models that were fitted without its fold."""
         values, count, told = self.table.values, int(folds.max()) + 1, list[FloatArray]()
@@ -209,21 +195,14 @@ def fit_crystals(
     rows = CrystalRows.of(table.crystals, size, has_volume=table.is_periodic)
     contains = np.array([np.isin(table.elements, crystal.numbers) for crystal in table.crystals])
     study = _Study(table, rows, fit, numbers, contains, options)
-    words, count = groups if isinstance(groups, str) else "given groups", len(np.unique(numbers))
-    splits, notes = {RANDOM: np.arange(len(table))}, tuple[str, ...]()
-    if count >= FOLDS:
-        splits = {GROUPED: numbers, **splits}
-    else:
-        note = (
-            f"there are {count} groups ({words}), and {FOLDS} are needed to leave whole ones out: the errors are those "
-            "of crystals like the training data, and nothing is known of others"
-        )
-        notes = (note,)
-    validated, not_predicted, folds = {}, {}, {}
-    for split, by in splits.items():
-        folds[split] = folds_of(by, FOLDS, np.random.default_rng([fit.seed, 0]))
-        not_predicted[split] = study.not_predicted(folds[split])
-        validated[split] = {name: study.validated(name, folds[split], split, on_stage) for name in fit.networks}
+    words = groups if isinstance(groups, str) else "given groups"
+    splits, note = _splits(study, words)
+    notes: tuple[str, ...] = (note,) if note else ()
+    not_predicted = {split: int((~study.known(folds)).sum()) for split, folds in splits.items()}
+    validated = {
+        split: {name: study.validated(name, folds, split, on_stage) for name in fit.networks}
+        for split, folds in splits.items()
+    }
     first = next(iter(splits))
     errors = {name: each.metrics.rmse for name, each in validated[first].items()}
     chosen = choose(errors) if fit.network == "auto" else fit.networks[-1]
@@ -234,9 +213,34 @@ def fit_crystals(
     members = validated[first][chosen].members
     known = np.isfinite(members[0])
     features = distance_features(rows.descriptors)
-    calibration = intervals(members[:, known], table.values[known]) | _distances(features, folds[first])
+    calibration = intervals(members[:, known], table.values[known]) | _distances(features, splits[first])
     surrogate = CrystalSurrogate(table.prop, chosen, model, table.elements, fit.size, table.is_periodic, calibration)
     return CrystalResult(surrogate, table, fit, words, validated, not_predicted, notes)
+
+
+def _splits(study: _Study, words: str) -> tuple[dict[str, IntArray], str]:
+    """Return the (B,) folds of each split, and why whole groups are not left out; empty if they are.
+
+    Raises:
+        DatasetError: if hardly any crystal has elements that others have.
+    """
+    rng = [study.fit.seed, 0]
+    folds = folds_of(np.arange(len(study.table)), FOLDS, np.random.default_rng(rng))
+    if (known := int(study.known(folds).sum())) < FEWEST:
+        raise DatasetError(
+            f"{len(folds) - known} of {len(folds)} crystals have an element that no other part of the data has, and "
+            f"{FEWEST} others are the fewest to measure errors on: give more crystals of the same elements"
+        )
+    grouped = folds_of(study.groups, FOLDS, np.random.default_rng(rng))
+    count, known = len(np.unique(study.groups)), int(study.known(grouped).sum())
+    if count >= FOLDS and known >= FEWEST:
+        return {GROUPED: grouped, RANDOM: folds}, ""
+    lack = (
+        f"there are {count} groups ({words}), and {FOLDS} are needed to leave whole ones out"
+        if count < FOLDS
+        else f"without whole groups ({words}) the data lack elements of all but {known} crystals"
+    )
+    return {RANDOM: folds}, f"{lack}: the errors are those of crystals like the training data, not of new ones"
 
 
 def intervals(members: FloatArray, values: FloatArray) -> dict[str, FloatArray]:

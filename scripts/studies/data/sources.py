@@ -61,7 +61,7 @@ def cases() -> dict[str, Case]:
         "optimade": Case(
             (
                 "data fetch optimade --url URL --properties _exmpl_band_gap --output table.parquet",
-                TRAIN.format(column="gap --column _exmpl_band_gap --unit eV", epochs=40),
+                TRAIN.format(column="gap --column _exmpl_band_gap --unit eV", epochs=15),
                 PREDICT,
                 f"data fetch optimade --url URL {SHEET}",
                 ROLL,
@@ -71,7 +71,7 @@ def cases() -> dict[str, Case]:
         "nomad": Case(
             (
                 "data fetch nomad --url URL --properties band_gap --output table.parquet",
-                TRAIN.format(column="band_gap", epochs=40),
+                TRAIN.format(column="band_gap", epochs=15),
                 PREDICT,
                 f"data fetch nomad --url URL {SHEET}",
                 ROLL,
@@ -81,7 +81,7 @@ def cases() -> dict[str, Case]:
         "mp": Case(
             (
                 "data fetch mp --url URL --properties band_gap,formation_energy --output table.parquet",
-                TRAIN.format(column="band_gap", epochs=40),
+                TRAIN.format(column="band_gap", epochs=15),
                 PREDICT,
             ),
             {"MP_API_KEY": KEY},
@@ -97,7 +97,7 @@ def cases() -> dict[str, Case]:
         "files": Case(
             (
                 "data fetch files --path metals.extxyz --properties energy --output table.parquet",
-                TRAIN.format(column="energy", epochs=60),
+                TRAIN.format(column="energy", epochs=30),
                 "predict copper.cif --model mine.safetensors",
                 "predict rocksalt.cif --model mine.safetensors",
                 "data fetch files --path graphene.vasp --output sheet.parquet",
