@@ -1,20 +1,24 @@
 """Labels of the user's own from a fetched table: which rows are used, and whether they are tubes."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Final
 
-from matgym.data.labels import Entry, failing
-from matgym.data.sources import Fetched
+from matgym.data.labels import Entry as Label
+from matgym.data.labels import failing
+from matgym.data.sources import Entry, Fetched
 from matgym.errors import DatasetError, MatgymError
 from matgym.structures.io.reading import Reading, tube_of
 from matgym.typing import FloatArray
 
 TRIED: Final = 20
 """Rows of a table that are tried to tell whether it holds tubes. A choice of ours."""
+
+_TASK: Final = re.compile(r", task [\w-]+$")  # as the source mp adds it
 
 
 def holds_tubes(fetched: Fetched) -> bool:
@@ -31,6 +35,11 @@ def holds_tubes(fetched: Fetched) -> bool:
         except (MatgymError, OSError):
             found.append(False)
     return 2 * sum(found) >= len(found)
+
+
+def methods_of(entries: Sequence[Entry], name: str) -> list[str]:
+    """Return the method of each value; empty where it is not stated. The task of one calculation is no part of it."""
+    return [_TASK.sub("", entry.methods.get(name, "")) for entry in entries]
 
 
 def common_method(methods: Sequence[str], values: FloatArray, name: str, method: str = "") -> str:
@@ -54,7 +63,7 @@ def common_method(methods: Sequence[str], values: FloatArray, name: str, method:
     return method or counts.most_common(1)[0][0]
 
 
-def entries_of(fetched: Fetched, name: str, reading: Reading) -> Iterator[Entry]:
+def entries_of(fetched: Fetched, name: str, reading: Reading) -> Iterator[Label]:
     """Yield the rows of a fetched table; values by another method than most have are no labels.
 
     Args:
@@ -68,7 +77,7 @@ def entries_of(fetched: Fetched, name: str, reading: Reading) -> Iterator[Entry]
     from ase import Atoms
 
     entries = list(fetched.entries())
-    methods = [entry.methods.get(name, "") for entry in entries]
+    methods = methods_of(entries, name)
     most = common_method(methods, fetched.values(name), name) if name else ""
     for entry, method in zip(entries, methods, strict=True):
         crystal = entry.crystal

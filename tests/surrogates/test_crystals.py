@@ -210,6 +210,13 @@ def test_rows_that_cannot_be_used_are_counted():
     assert len(CrystalTable.of(fetched(crystals, values, methods), "energy", method="r2SCAN")) == 25
 
 
+def test_the_task_of_a_calculation_is_no_other_method():
+    crystals = drawn(8, 30)
+    methods = [f"DFT, task mp-{9000 + k}" for k in range(30)]  # as Materials Project's band gaps have it
+    table = CrystalTable.of(fetched(crystals, list(map(volume_per_atom, crystals)), methods), "energy")
+    assert (len(table), table.method, table.left_out) == (30, "DFT", {})
+
+
 @pytest.mark.parametrize(
     ("count", "values", "options", "said"),
     [

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 
-from matgym.data.fetched_labels import common_method
+from matgym.data.fetched_labels import common_method, methods_of
 from matgym.data.labels import CONSTANT
 from matgym.data.sources import Fetched, OutsideProperty
 from matgym.errors import ConfigurationError, DatasetError
@@ -100,7 +100,7 @@ class CrystalTable(ValueObject):
             raise ConfigurationError(f"the table states {column!r} in {stated.unit}, not in {unit}: leave the unit out")
         prop = OutsideProperty(name or column, stated.unit or unit or "1", stated.description)
         entries = list(fetched.entries())
-        methods = [entry.methods.get(column, "") for entry in entries]
+        methods = methods_of(entries, column)
         chosen = common_method(methods, values, column, method)
         kept, left_out = list[int](), Counter[str]()
         for row, entry in enumerate(entries):
