@@ -113,7 +113,9 @@ class _Chain(ValueObject):
         """Search tree of the atoms, periodic along z, whose fourth axis holds the element."""
         from scipy.spatial import cKDTree
 
-        return cKDTree(self._with_elements(self.positions, self.numbers), boxsize=[0.0, 0.0, self.period, 0.0])
+        return cKDTree(
+            self._with_elements(self.positions, self.numbers), boxsize=np.array([0.0, 0.0, self.period, 0.0])
+        )
 
     @cached_property
     @returns_read_only
@@ -133,7 +135,7 @@ class _Chain(ValueObject):
         places[:, 2] = np.mod(places[:, 2], self.period)
         places[:, 2][places[:, 2] >= self.period] = 0.0
         distances, atoms = self.tree.query(self._with_elements(places, numbers), distance_upper_bound=within)
-        return distances, atoms
+        return np.asarray(distances), np.asarray(atoms, dtype=np.int64)
 
     @staticmethod
     def _with_elements(positions: FloatArray, numbers: IntArray) -> FloatArray:
