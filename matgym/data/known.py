@@ -78,7 +78,7 @@ def read_known(paths: Iterable[Path], periodic: int | None = None) -> tuple[list
         left_out[str(path)] = table.rejected
         for entry in table.entries:
             if periodic in {None, int(entry.periodic.sum())}:
-                fractional = np.linalg.solve(entry.cell.T, entry.positions.T).T
+                fractional = np.asarray(np.linalg.solve(entry.cell.T, entry.positions.T).T, dtype=np.float64)
                 crystal = Crystal(entry.cell, fractional, entry.numbers, entry.occupancies)
                 known.append(Known(str(path), entry.id, crystal))
     if not known:

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from matgym.cli import app
 from matgym.data.phases import EnergyTable, read_energies
 from matgym.data.sources import Fetched, Query, source_of
-from matgym.errors import ConfigurationError, DatasetError
+from matgym.errors import ConfigurationError, DatasetError, RelaxationError
 from matgym.physics import TERSOFF_BNC, Conditions, FormationEnergy, oracle_of
 from matgym.physics.mechanics.formation import boron_nitride_ev, phase_ev
 from matgym.physics.mechanics.references import Phase, PhaseEnergies, alpha_boron, nitrogen_molecule
@@ -189,6 +189,21 @@ def test_only_the_sum_is_known_without_phases_of_the_elements():
     assert "no reference for 0 B and 1 N" in found.reasons[1]
     given = FormationEnergy(mine, {"BN": pair - 1.0}).predict([PAIR])
     assert given["formation_ev"][0] == pytest.approx(found["formation_ev"][0], abs=1e-9)
+
+
+def test_xtb_takes_the_energies_of_a_table_instead_of_its_own():
+    phases = {"C": Phase("graphite", -48.0), "N": Phase("N2", -77.0), "BN": Phase("BN", -110.0)}
+    references = PhaseEnergies("here", {"GFN1-xTB": phases})
+    oracle = XtbElectrons(chemical_potentials_ev=references)
+    tube = Nanotube(8, 0, 4)  # long enough to be computed as it is
+    decorated = tube.decorated({0: "N", 40: "B", 41: "B"})
+    expected = -6000.0 + (tube.n_sites - 3) * 48.0 + 77.0 + 2 * (110.0 - 77.0)
+    assert oracle.formation_ev(decorated, -6000.0) == pytest.approx(expected)
+    pairs = XtbElectrons(
+        chemical_potentials_ev=PhaseEnergies("here", {"GFN1-xTB": {name: phases[name] for name in ("C", "BN")}})
+    )
+    with pytest.raises(RelaxationError, match="no reference for 2 B and 1 N"):
+        pairs.formation_ev(decorated, -6000.0)
 
 
 def test_the_default_potentials_take_references_by_their_names(tmp_path):

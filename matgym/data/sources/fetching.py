@@ -147,7 +147,7 @@ class _Pages:
         """Whether pages are there, not all of them, and the first was fetched longer ago than `OLDEST`."""
         if not self.tables or self.complete:
             return False
-        return datetime.now(UTC) - datetime.fromisoformat(self.begun["fetched"]) > OLDEST
+        return datetime.now(UTC) - datetime.fromisoformat(self.begun["fetched"]).astimezone(UTC) > OLDEST
 
     def read(self) -> None:
         """Read the pages of earlier calls; from a damaged one on they are set aside."""
