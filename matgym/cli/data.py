@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from matgym.cli.console import Force, Json, Scheduler, Workers, print_left_out, print_result, progress
+from matgym.cli.energies import energies
 from matgym.cli.fetch import fetch
 
 app = typer.Typer(no_args_is_help=True, help="Build, fetch, inspect and serve data sets.")
 app.command()(fetch)
+app.command()(energies)
 
 
 @app.command()

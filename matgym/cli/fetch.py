@@ -35,6 +35,9 @@ def fetch(
     thermo_type: Annotated[str, typer.Option(help="mp: mixing scheme of energies. Default: GGA_GGA+U_R2SCAN.")] = "",
     path: Annotated[Path | None, typer.Option(help="files: a file or folder.")] = None,
     column: Annotated[str, typer.Option(help="files: column of the structures.")] = "",
+    method: Annotated[
+        str, typer.Option(help="files: how the values were obtained, such as PBE. References need it.")
+    ] = "",
     timeout: Annotated[float | None, typer.Option(min=0.01, max=3600.0, help="Longest silence, s.")] = None,
     retries: Annotated[int | None, typer.Option(min=0, max=20, help="Repetitions of a failed request.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the rows.")] = False,
@@ -53,7 +56,7 @@ def fetch(
 
     given: dict[str, Any] = {
         "provider": provider, "url": url, "path": path, "column": column, "timeout_s": timeout, "retries": retries,
-        "dataset": dataset, "thermo_type": thermo_type,
+        "dataset": dataset, "thermo_type": thermo_type, "method": method,
     }  # fmt: skip
     asked = source_of(source, **{name: value for name, value in given.items() if value not in {None, ""}})
     atoms = (min_atoms or 1, max_atoms or MOST_ATOMS) if min_atoms or max_atoms else None

@@ -14,6 +14,7 @@ from matgym.files import parsed_number
 if TYPE_CHECKING:
     from matgym.models import Level, Model, Predictions
     from matgym.physics.electrons.neutrality import Potential
+    from matgym.physics.mechanics.references import Condition, References
     from matgym.structures.io import Reading, ReadTube
 
 app = typer.Typer(no_args_is_help=True, help="Compute properties by physics models.")
@@ -56,6 +57,13 @@ def evaluate(  # options of a command
             "level's own scale, such as N=-8.3.",
         ),
     ] = None,
+    references: Annotated[
+        Path | None,
+        typer.Option(help="Fetched table with energies of phases by the level's own method, for formation energies."),
+    ] = None,
+    condition: Annotated[
+        str, typer.Option(help="What fixes B and N with --references: elements, N-rich, B-rich or balanced.")
+    ] = "elements",
     cache: Annotated[bool, typer.Option(help="Cache results in the user's cache folder, or in MATGYM_CACHE.")] = True,
     *,
     reading: "Reading",
@@ -68,7 +76,8 @@ def evaluate(  # options of a command
 
     names = split_names(properties)
     asked = list(dict.fromkeys(parse_properties(names)))  # an unknown name is an error before files are read
-    conditions = physics.Conditions(temperature, _potential(mu), _references(chemical_potential or []))
+    potentials = _references(chemical_potential or [], references, condition)
+    conditions = physics.Conditions(temperature, _potential(mu), potentials)
     levels = {prop.key: oracle_of(prop.key, conditions, level=level or None).level for prop in asked}
     read, unread = _read_all(tubes, reading)
     found = None
@@ -125,12 +134,19 @@ def _potential(text: str) -> "Potential | None":
         return cast("Potential", text)  # checked by `Conditions`
 
 
-def _references(texts: Sequence[str]) -> dict[str, float | str]:
-    """Return chemical potentials of atoms from texts such as "N=N2".
+def _references(texts: Sequence[str], table: Path | None, condition: str) -> "References":
+    """Return chemical potentials of atoms from texts such as "N=N2", or from energies of phases in a table.
 
     Raises:
-        ConfigurationError: if a text has another form.
+        ConfigurationError: if a text has another form, or there are both texts and a table.
+        DatasetError: if the table cannot be read, or has no energies of phases.
     """
+    if table is not None:
+        if texts:
+            raise ConfigurationError(f"--chemical-potential {texts[0]} and --references {table}: give one of them")
+        from matgym.data.phases import read_energies
+
+        return read_energies(table).references(cast("Condition", condition))  # checked there
     given: dict[str, float | str] = {}
     for text in (part for each in texts for part in split_names(each)):
         element, equals, value = (part.strip() for part in text.partition("="))

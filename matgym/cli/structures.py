@@ -1,6 +1,7 @@
 """`matgym structures`: roll sheets, find similar structures; and the options of commands that read structure files."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import wraps
 from inspect import Parameter, signature
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matgym.cli.console import Force, Json, print_result, split_names
+from matgym.cli.console import Force, Json, print_left_out, print_result, split_names
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.files import check_output
 
@@ -189,24 +190,31 @@ def _sheet(file: Path, row: str, file_format: str) -> "Sheet":
 @app.command()
 def similar(
     design: Annotated[Path, typer.Argument(help="Structure file of a crystal, a layer or a tube, with a whole cell.")],
-    others: Annotated[list[Path], typer.Argument(help="Structure files that are compared with it.")],
-    count: Annotated[int, typer.Option(min=1, max=MAX_INDEX, help="Number of files that are shown.")] = 5,
+    others: Annotated[
+        list[Path], typer.Argument(help="Structure files, and Parquet tables of tubes or of fetched structures.")
+    ],
+    count: Annotated[int, typer.Option(min=1, max=MAX_INDEX, help="Number of structures that are shown.")] = 5,
+    periodic: Annotated[
+        int | None,
+        typer.Option(min=1, max=3, help="Compare only rows of tables with so many periodic directions: 1 for tubes."),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Show which structures are most similar to a design, by elements and by distances of atoms. 0 is the same."""
-    from matgym.data import Fingerprints, most_similar
+    """Show which structures are most similar to a design, by elements and by distances of atoms, and which are it."""
+    from matgym.data.known import nearest_known, read_known
     from matgym.structures.io import read_crystal
 
-    table = Fingerprints.of(read_crystal(path) for path in others)
-    found = most_similar(Fingerprints.of([read_crystal(design)]), table, count)
-    rows = [
-        {"file": str(others[k]), "distance": distance, "composition": composition, "structure": structure}
-        for k, distance, composition, structure in zip(
-            *(values[0].tolist() for values in (found.indices, found.distances, found.compositions, found.structures)),
-            strict=True,
-        )
-    ]
-    print_result(rows, (f"Most similar to {design}", rows), json=json)
+    crystal = read_crystal(design)
+    known, left_out = read_known(others, periodic)
+    if not json:
+        for path, reasons in left_out.items():
+            print_left_out(f"Not compared, of {path}", reasons)
+    rows = [asdict(each) for each in nearest_known(crystal, known, count)]
+    again = [" ".join(filter(None, (row["file"], row["id"]))) for row in rows if row["same"]]
+    line = f"The same structure: {', '.join(again)}" if again else "None of these is the same structure."
+    if any(row["same"] is None for row in rows) and not again:
+        line = "Not compared atom by atom: sites are partly occupied, or pymatgen is not installed (extra pymatgen)."
+    print_result(rows, (f"Most similar to {design}, of {len(known):,} structures", rows), lines=[line], json=json)
 
 
 def _chirality(text: str) -> tuple[int, int]:

@@ -3,7 +3,8 @@
 from matgym.data.builder import build, random_decoration
 from matgym.data.dataset import Dataset
 from matgym.data.labels import Labels, read_labels
-from matgym.data.novelty import Fingerprints, Similar, are_same, most_similar
+from matgym.data.matching import are_same
+from matgym.data.novelty import Fingerprints, Similar, most_similar
 from matgym.data.specification import SPECIFICATIONS, DatasetSpec, Family, read_specification
 from matgym.data.table import split_of
 

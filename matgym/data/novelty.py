@@ -9,23 +9,23 @@ A crystal is described by two fingerprints:
   (2009), but counted for each atom and not by volume, so that the vacuum around a tube or a sheet does not matter.
 
 Neither depends on the choice of the cell, on rotations or on the order of atoms. Mirror images have the same
-fingerprints. The distance is the mean of both. It ranks structures. Whether two are the same one, pymatgen's
-StructureMatcher says.
+fingerprints. The distance is the mean of both. It ranks structures; `matgym.data.matching` says whether two are the
+same one.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from matgym.errors import ConfigurationError, MissingExtraError, require_counts, require_positive
+from matgym.errors import ConfigurationError, require_counts
 from matgym.frozen import ValueObject
 from matgym.structures import Crystal
 from matgym.structures.crystals import LAST_ELEMENT
 from matgym.structures.neighbours import find_neighbours
-from matgym.typing import BoolArray, FloatArray, IntArray
+from matgym.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -35,9 +35,6 @@ BIN_ANGSTROM: Final = 0.1
 WIDTH_ANGSTROM: Final = 0.2
 """Largest distance, width of the bins, and standard deviation of the smoothing of radial distributions; choices of
 ours. Bonds that differ by less than the smoothing, as those of two functionals do, overlap."""
-
-SAME_ANGSTROM: Final = 0.5
-"""Largest root mean square distance of the atoms of two structures that are the same; a choice of ours."""
 
 _ELEMENTS: Final = LAST_ELEMENT + 1
 _BINS: Final = round(REACH_ANGSTROM / BIN_ANGSTROM)
@@ -117,36 +114,6 @@ def most_similar(designs: Fingerprints, table: Fingerprints, count: int = 5) -> 
     order = np.argsort(distances, axis=1, kind="stable")[:, :count]
     taken = [np.take_along_axis(values, order, axis=1) for values in (distances, compositions, structures)]
     return Similar(order, *taken)
-
-
-def are_same(design: Crystal, others: Sequence[Crystal], tolerance_angstrom: float = SAME_ANGSTROM) -> BoolArray:
-    """Return (N,) whether a crystal is the same structure as others, by pymatgen's StructureMatcher.
-
-    Lattice lengths may differ by 20 % and angles by 5°, the defaults of the matcher. This holds for the vacuum around
-    layers and tubes, too: give all the same one.
-
-    Args:
-        design: the crystal.
-        others: (N,) crystals.
-        tolerance_angstrom: largest root mean square distance of the atoms, Å. The matcher's own is a share of the
-            length of the volume of an atom, and therefore grows with the vacuum: in a vacuum of 8 Å it takes the 1T
-            for the 2H phase of a layer of MoS2.
-
-    Raises:
-        ConfigurationError: if the tolerance is not positive.
-        MissingExtraError: if pymatgen is not installed.
-        StructureError: if sites are partly occupied.
-    """
-    require_positive(tolerance_angstrom=tolerance_angstrom)
-    try:
-        from pymatgen.analysis.structure_matcher import StructureMatcher
-        from pymatgen.io.ase import AseAtomsAdaptor
-    except ImportError:
-        raise MissingExtraError("pymatgen", "pymatgen") from None
-    share = tolerance_angstrom / (design.volume / len(design.numbers)) ** (1.0 / 3.0)
-    matcher = StructureMatcher(stol=share, scale=False)
-    own, *rest = (AseAtomsAdaptor.get_structure(crystal.to_atoms()) for crystal in (design, *others))
-    return np.array([matcher.fit(own, other) for other in rest], dtype=bool)
 
 
 def _radial(crystal: Crystal) -> tuple[IntArray, FloatArray]:

@@ -23,7 +23,7 @@ from matgym.physics.electrons.self_consistent_transport import SelfConsistentTra
 from matgym.physics.entries import FORMAT
 from matgym.physics.mechanics.elastic import Elasticity
 from matgym.physics.mechanics.formation import FormationEnergy
-from matgym.physics.mechanics.references import check_references
+from matgym.physics.mechanics.references import References, check_references
 from matgym.physics.mechanics.sevennet import SevenNetFormation
 from matgym.physics.mechanics.strength import Strength
 from matgym.physics.oracles import TEMPERATURES_K, TakesCoordinates
@@ -49,13 +49,13 @@ class Conditions:
         mu_ev: chemical potential, eV, or "leads" or "tube", whose neutrality sets it: see
             `matgym.physics.electrons.neutrality`. None means that of neutral leads for the conductance, and the
             chemical potential of the largest ZT for thermoelectric properties.
-        chemical_potentials_ev: chemical potentials of atoms for formation energies, by element: see
-            `matgym.physics.mechanics.references`.
+        chemical_potentials_ev: chemical potentials of atoms for formation energies, by element, or energies of phases
+            of a table: see `matgym.physics.mechanics.references`.
     """
 
     temperature_k: float = 300.0
     mu_ev: Potential | None = None
-    chemical_potentials_ev: Mapping[str, float | str] = field(default_factory=dict)
+    chemical_potentials_ev: References = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_within(*TEMPERATURES_K, temperature_k=self.temperature_k)

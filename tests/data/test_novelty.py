@@ -7,7 +7,7 @@ from ase.build import nanotube as ase_nanotube
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from matgym.data.novelty import Fingerprints, are_same, most_similar
+from matgym.data import Fingerprints, are_same, most_similar
 from matgym.errors import ConfigurationError
 from matgym.structures import Crystal
 

@@ -1,14 +1,14 @@
 """Fetch page by page into a folder, so that a killed call continues, and a finished one is read again.
 
 The folder of a query holds a Parquet file a page: valid rows as a table, rejected ones and the cursor of the next page
-in the metadata of the schema. Each file is written in one step, so every file that exists is whole.
+in the metadata of the schema. Each file is written in one step, so every file that exists is whole. A database changes:
+the pages of an unfinished fetch are continued within `OLDEST` only.
 """
 
-import os
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
@@ -16,11 +16,11 @@ from warnings import warn
 
 import pyarrow as pa
 
+from matgym import files
 from matgym.data.sources.entries import Entry
 from matgym.data.sources.query import Query
 from matgym.data.sources.table import Fetched, Rejected, read_table, schema_of, table_of, write_table
 from matgym.errors import DatasetError, FetchError, FetchWarning, RowError, one_line
-from matgym.files import set_aside
 from matgym.version import __version__
 from matgym.work import alone_in
 
@@ -40,15 +40,15 @@ MOST_STALE_PAGES: Final = 2
 MOST_INVALID: Final = 1000
 """Rows without a valid one among them after which no more are fetched. A choice of ours."""
 
+OLDEST: Final = timedelta(days=7)
+"""Age up to which an unfinished fetch is continued; a choice of ours."""
+
 DUPLICATE: Final = "it is there already: the source gave it twice"
 
 
 def cache_folder() -> Path:
-    """Return the folder of fetched data: `sources` in `MATGYM_CACHE`, or in the user's cache folder of the platform."""
-    from platformdirs import user_cache_path
-
-    given = os.environ.get("MATGYM_CACHE")
-    return (Path(given) if given else user_cache_path("matgym")) / "sources"
+    """Return the folder of fetched data; see `matgym.files.cache_folder`."""
+    return files.cache_folder("sources")
 
 
 def fetch(
@@ -65,6 +65,16 @@ def fetch(
     with _place(source, (folder or cache_folder()) / f"{source.name}-{digest}", refresh) as place:
         work = _Pages(source, query, place)
         work.read()
+        if work.is_outdated:
+            begun = work.begun["fetched"]
+            warn(
+                f"the unfinished fetch from {source.title} of {begun} is older than {OLDEST.days} days, so all its "
+                "rows are fetched anew",
+                FetchWarning,
+                stacklevel=3,
+            )
+            _remove_pages(place)
+            work = _Pages(source, query, place)
         began = work.complete
         if not work.complete:
             work.fetch(on_page)
@@ -80,9 +90,13 @@ def _place(source: "Source", folder: Path, refresh: bool) -> "Iterator[Path]":
         return
     with alone_in(folder, f"another call fetches the same from {source.title}"):
         if refresh:
-            for file in folder.glob("page-*"):
-                file.unlink()
+            _remove_pages(folder)
         yield folder
+
+
+def _remove_pages(folder: Path) -> None:
+    for file in folder.glob("page-*"):
+        file.unlink()
 
 
 @dataclass
@@ -124,6 +138,13 @@ class _Pages:
         """Number of valid rows."""
         return sum(table.num_rows for table in self.tables)
 
+    @property
+    def is_outdated(self) -> bool:
+        """Whether pages are there, not all of them, and the first was fetched longer ago than `OLDEST`."""
+        if not self.tables or self.complete:
+            return False
+        return datetime.now(UTC) - datetime.fromisoformat(self.begun["fetched"]).astimezone(UTC) > OLDEST
+
     def read(self) -> None:
         """Read the pages of earlier calls; from a damaged one on they are set aside."""
         path = self.folder / PAGE.format(0)
@@ -132,7 +153,7 @@ class _Pages:
                 table, held = read_table(path)
                 self._add(table, held)
             except (DatasetError, KeyError, TypeError, ValueError) as error:
-                set_aside(path, one_line(error))
+                files.set_aside(path, one_line(error))
                 break
             path = self.folder / PAGE.format(len(self.tables))
 
@@ -222,7 +243,9 @@ class _Pages:
         """Add a page that is stored."""
         rejected = [Rejected(str(each), str(reason)) for each, reason in held["rejected"]]
         new = {*table.column("id").to_pylist(), *(each.id for each in rejected)} - self.ids
-        self.begun, self.total, self.complete = dict(held["begun"]), held["total"], bool(held["complete"])
+        begun = dict(held["begun"])
+        datetime.fromisoformat(begun["fetched"])  # a damaged one is an error here
+        self.begun, self.total, self.complete = begun, held["total"], bool(held["complete"])
         self.cursor = str(held["cursor"])
         self.row += int(held["rows"])
         self.stale = 0 if new else self.stale + 1
@@ -267,8 +290,7 @@ class _Pages:
         if self.kept or not self.rejected:
             return
         first = self.rejected[0]
-        for file in self.folder.glob("page-*"):
-            file.unlink()
+        _remove_pages(self.folder)
         raise FetchError(
             f"no row of {self.source.title} can be read, for example {first.id}: {first.reason}; it may have changed "
             "its schema, or the query selects what matgym cannot hold"

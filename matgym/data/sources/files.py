@@ -73,6 +73,8 @@ class Files(Source):
     Attributes:
         path: the file or folder.
         column: column of a table, or entry in JSON, that holds the structures; empty to find it by its name.
+        method: how the values were obtained, such as "PBE, VASP"; empty if it is not known. Energies without a method
+            are no references for formation energies.
 
     Raises:
         ConfigurationError: if there is no such file or folder.
@@ -80,6 +82,7 @@ class Files(Source):
 
     path: Path = Path()
     column: str = ""
+    method: str = ""
     name: ClassVar[str] = "files"
     cached: ClassVar[bool] = False
 
@@ -90,12 +93,12 @@ class Files(Source):
     @property
     @override
     def fields(self) -> Mapping[str, Field]:
-        return {name: Field(name) for name in PROPERTIES}
+        return {name: Field(name, method=self.method) for name in PROPERTIES}
 
     @property
     @override
     def identity(self) -> dict[str, str]:
-        return {"path": str(self.path)}
+        return {"path": str(self.path)} | ({"method": self.method} if self.method else {})
 
     @override
     def about(self) -> dict[str, str]:

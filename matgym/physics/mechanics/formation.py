@@ -9,7 +9,8 @@ and one B 6.6 eV (measured; the sum of the two is right). The negative sign, by 
 the air spontaneously, is wrong: density functionals give 0.3 to 1 eV (flag M). Boron has the same problem: its flat
 triangular sheet binds by 8.1 eV per atom (measured; the solid: 5.8 eV, flag M). For such tubes, pass
 `chemical_potentials_ev`, energies or the names of phases (`matgym.physics.mechanics.references`); with "N2" or
-"alpha-B" the result has a note. xTB has all phases on one scale: `matgym.physics.xtb.oracle`.
+"alpha-B" the result has a note. xTB has all phases on one scale: `matgym.physics.xtb.oracle`. An ASE calculator of
+one's own may take the energies of phases by its own method from a table: `matgym.data.phases`.
 
 The tube is unloaded before it is stretched by its own strain, and broken bonds around vacancies are closed in pairs if
 that lowers the energy. Formation energies are therefore those of reconstructed vacancies, which are repeated
@@ -21,7 +22,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
-from matgym.errors import RelaxationError
+from matgym.errors import ConfigurationError, RelaxationError
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.calculators import (
     CalculatorFactory,
@@ -33,9 +34,11 @@ from matgym.physics.mechanics.calculators import (
 )
 from matgym.physics.mechanics.lammps import REBO, TERSOFF_BNC
 from matgym.physics.mechanics.references import (
+    PhaseEnergies,
     References,
     alpha_boron,
     check_references,
+    dopants_ev,
     flat_sheet,
     least_ev,
     nitrogen_molecule,
@@ -72,18 +75,27 @@ class FormationEnergy(Model):
     Attributes:
         potential: function that returns ASE calculators; None means `TERSOFF_BNC` for tubes with B or N, and `REBO` for
             all others.
+        method: name of the method of `potential`, such as "PBE", as tables of energies name it; empty for the name of
+            the potential, if it has one.
         chemical_potentials_ev: chemical potentials of "C", "B" and "N", eV per atom on the scale of the potential, or
-            names of phases, which replace those of the pristine tube and the h-BN sheet: see
-            `matgym.physics.mechanics.references`.
+            names of phases, which replace those of the pristine tube and the h-BN sheet; or energies of phases of a
+            table, by the same method: see `matgym.physics.mechanics.references`.
         relaxation: settings of the relaxation.
+
+    Raises:
+        ConfigurationError: if `method` is given without `potential`, or chemical potentials are unknown, out of range,
+            or by another method.
     """
 
     potential: CalculatorFactory | None = None
     chemical_potentials_ev: References = field(default_factory=dict)
     relaxation: Relaxation = field(default_factory=Relaxation)
+    method: str = field(default="", repr=False)  # it decides about errors of construction only
 
     def __post_init__(self) -> None:
-        check_references(self.chemical_potentials_ev)
+        if self.method and self.potential is None:
+            raise ConfigurationError(f"method={self.method!r} is that of a potential of your own: give potential, too")
+        check_references(self.chemical_potentials_ev, self.methods)
 
     properties = (FORMATION_EV,)
     level = Level.CLASSICAL
@@ -95,6 +107,15 @@ class FormationEnergy(Model):
     def references(self) -> References:
         """Chemical potentials or phases that are taken."""
         return self.chemical_potentials_ev
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names of the methods by which tubes are computed, as tables of energies name them."""
+        potentials = (REBO, TERSOFF_BNC) if self.potential is None else (self.potential,)
+        return tuple(map(self._method, potentials))
+
+    def _method(self, potential: CalculatorFactory) -> str:
+        return self.method or str(getattr(potential, "name", "a potential without a name (method)"))
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Return the formation energy of each tube, eV; tubes must be without torsion.
@@ -119,9 +140,12 @@ class FormationEnergy(Model):
 
     def _note(self, tube: Nanotube) -> str:
         by_rebo = self._potential_for(tube) is REBO
+        given = self.chemical_potentials_ev
+        if isinstance(given, PhaseEnergies):
+            by_table = given.note(self._method(self._potential_for(tube)))
+            return said(by_table, rebo_note(tube) if by_rebo else said(thin_note(tube), repeated_note(tube)))
         if by_rebo:
             return rebo_note(tube)
-        given = self.chemical_potentials_ev
         elemental = any(tube.counts[Species[key]] for key in ("B", "N") if given.get(key) in {"N2", "alpha-B"})
         return said(ELEMENTAL if elemental else "", thin_note(tube), repeated_note(tube))
 
@@ -141,7 +165,8 @@ class FormationEnergy(Model):
             name = getattr(potential, "name", potential)
             raise RelaxationError(f"no vacancies with {name}: {reason}")
         doped = bool(counts[Species.B] or counts[Species.N])
-        given = potentials_ev(self.references, lambda name: phase_ev(name, potential), doped=doped)
+        references, method = self.references, self._method(potential)
+        given = potentials_ev(references, lambda name: phase_ev(name, potential), method, doped=doped)
         separated = _dopants(counts[Species.B], counts[Species.N], given, potential)
         pristine = Nanotube(tube.n, tube.m, tube.cells, strain=tube.strain)
         an_atom = given["C"] if "C" in given else energy(pristine, potential) / pristine.n_sites
@@ -166,20 +191,14 @@ def _dopants(boron: int, nitrogen: int, given: Mapping[str, float], potential: C
     Raises:
         RelaxationError: if a chemical potential is missing.
     """
-    if (not boron or "B" in given) and (not nitrogen or "N" in given):
-        return boron * given.get("B", 0.0) + nitrogen * given.get("N", 0.0)
-    pair = boron_nitride_ev(potential)
-    if "N" in given:
-        return boron * (pair - given["N"]) + nitrogen * given["N"]
-    if "B" in given:
-        return boron * given["B"] + nitrogen * (pair - given["B"])
-    if boron != nitrogen:
+    separated = dopants_ev(boron, nitrogen, given, lambda: boron_nitride_ev(potential))
+    if separated is None:
         raise RelaxationError(
             f"no reference for {boron} B and {nitrogen} N: the h-BN sheet gives μ_B + μ_N only; pass "
             'chemical_potentials_ev, such as {"N": ...} (--chemical-potential N=N2), or take xTB (--level xtb), which '
             "has N₂ on the same scale"
         )
-    return boron * pair
+    return separated
 
 
 @lru_cache(maxsize=32)

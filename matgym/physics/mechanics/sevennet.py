@@ -16,7 +16,7 @@ from matgym.errors import MissingExtraError
 from matgym.models import Cost, Level
 from matgym.physics.mechanics.calculators import CalculatorFactory, Relaxation
 from matgym.physics.mechanics.formation import FORMATION_EV, FormationEnergy
-from matgym.physics.mechanics.references import References
+from matgym.physics.mechanics.references import PhaseEnergies, References
 from matgym.physics.notes import repeated_note, said, thin_note
 from matgym.structures import Nanotube
 
@@ -47,10 +47,12 @@ class SevenNetFormation(FormationEnergy):
         potential: function that returns the calculator; it cannot be given.
         chemical_potentials_ev: as in `FormationEnergy`; where it names none for B and N, nitrogen is that of N₂.
         relaxation: settings of the relaxation.
+        method: name of the method, as tables of energies name it; it cannot be given.
     """
 
     potential: CalculatorFactory | None = field(default_factory=lambda: sevennet, init=False, repr=False)
     relaxation: Relaxation = field(default_factory=lambda: Relaxation(force_ev_per_angstrom=0.01))
+    method: str = field(default="SevenNet-0", init=False, repr=False)
 
     properties = (FORMATION_EV,)
     level = Level.MACHINE_LEARNED
@@ -62,7 +64,11 @@ class SevenNetFormation(FormationEnergy):
     def references(self) -> References:
         """Chemical potentials or phases, with N₂ where neither B nor N has one."""
         given = self.chemical_potentials_ev
+        if isinstance(given, PhaseEnergies):
+            return given
         return given if {"B", "N"} & set(given) else {"N": "N2", **given}
 
     def _note(self, tube: Nanotube) -> str:
-        return said(thin_note(tube), repeated_note(tube))
+        given = self.chemical_potentials_ev
+        by_table = given.note(self.method) if isinstance(given, PhaseEnergies) else ""
+        return said(by_table, thin_note(tube), repeated_note(tube))

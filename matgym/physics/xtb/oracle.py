@@ -12,19 +12,22 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from matgym.errors import ConfigurationError, StructureError, require_counts, require_positive
+from matgym.errors import ConfigurationError, RelaxationError, StructureError, require_counts, require_positive
 from matgym.models import Cost, Level, Model, Predictions
 from matgym.physics.electrons.bands import GAP_EV
 from matgym.physics.mechanics.formation import FORMATION_EV
 from matgym.physics.mechanics.references import (
+    PhaseEnergies,
     References,
     alpha_boron,
     check_references,
+    dopants_ev,
     flat_sheet,
     least_ev,
     nitrogen_molecule,
     potentials_ev,
 )
+from matgym.physics.notes import said
 from matgym.physics.oracles import predict_each
 from matgym.physics.xtb.relaxation import in_empty_cell, longer, relaxed_atoms
 from matgym.physics.xtb.states import VACUUM_ANGSTROM, XtbMethod, XtbStates, repeats, solve
@@ -60,8 +63,8 @@ class XtbElectrons(Model):
         force_ev_per_angstrom: largest remaining force on an atom, eV/Å.
         max_steps: largest number of steps of a relaxation.
         chemical_potentials_ev: chemical potentials of "C", "B" and "N", eV per atom on the scale of the method, or
-            names of phases, which replace those of the pristine tube, N₂ and h-BN: see
-            `matgym.physics.mechanics.references`.
+            names of phases, which replace those of the pristine tube, N₂ and h-BN; or energies of phases of a table,
+            by the same method: see `matgym.physics.mechanics.references`.
     """
 
     method: XtbMethod = XtbMethod.GFN1
@@ -84,7 +87,7 @@ class XtbElectrons(Model):
             raise ConfigurationError(f"method={self.method!r} is not known; give one of {known}") from None
         require_positive(force_ev_per_angstrom=self.force_ev_per_angstrom)
         require_counts(max_steps=self.max_steps)
-        check_references(self.chemical_potentials_ev)
+        check_references(self.chemical_potentials_ev, [str(self.method)])
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Return gap and formation energy of each tube, eV.
@@ -96,13 +99,16 @@ class XtbElectrons(Model):
         Raises:
             MissingExtraError: if tblite is not installed.
         """
-        return predict_each(tubes, self.properties, self._both)
+        return predict_each(tubes, self.properties, self._both, lambda _tube: self._by_table)
 
     def predict_atoms(self, tubes: Sequence[Nanotube], atoms: Sequence["Atoms"]) -> Predictions:
         """Return gap and formation energy of each tube, eV, at coordinates of its own: see `TakesCoordinates`."""
         pending = iter(atoms)
         return predict_each(
-            tubes, self.properties, lambda tube: self._at(tube, next(pending)), lambda _tube: OWN_COORDINATES
+            tubes,
+            self.properties,
+            lambda tube: self._at(tube, next(pending)),
+            lambda _tube: said(OWN_COORDINATES, self._by_table),
         )
 
     def _at(self, tube: Nanotube, atoms: "Atoms") -> tuple[float, float]:
@@ -156,7 +162,8 @@ class XtbElectrons(Model):
         """
         counts, times = tube.counts, longer(tube).cells // tube.cells
         doped = bool(counts[Species.B] or counts[Species.N])
-        given = potentials_ev(self.chemical_potentials_ev, lambda name: phase_ev(name, self.method), doped=doped)
+        references, method = self.chemical_potentials_ev, str(self.method)
+        given = potentials_ev(references, lambda name: phase_ev(name, self.method), method, doped=doped)
         carbon = given.get("C")
         if carbon is None:
             carbon = _pristine_ev(self.method, tube.n, tube.m, tube.cells, tube.strain, *self._settings)
@@ -164,6 +171,11 @@ class XtbElectrons(Model):
         if doped:
             separated += self._dopants(counts[Species.B], counts[Species.N], given)
         return energy_ev / times - separated
+
+    @property
+    def _by_table(self) -> str:
+        given = self.chemical_potentials_ev
+        return given.note(str(self.method)) if isinstance(given, PhaseEnergies) else ""
 
     @property
     def _settings(self) -> tuple[float, int]:
@@ -174,15 +186,17 @@ class XtbElectrons(Model):
         return states.gap_ev(), self.formation_ev(tube, states.energy_ev)
 
     def _dopants(self, boron: int, nitrogen: int, given: Mapping[str, float]) -> float:
-        """Return the energy, eV, of numbers of B and N atoms in their reference phases."""
-        if "N" in given:
-            of_nitrogen = given["N"]
-        elif "B" in given:
-            of_nitrogen = boron_nitride_ev(self.method) - given["B"]
-        else:
-            of_nitrogen = phase_ev("N2", self.method)
-        of_boron = given["B"] if "B" in given else boron_nitride_ev(self.method) - of_nitrogen
-        return boron * of_boron + nitrogen * of_nitrogen
+        """Return the energy, eV, of numbers of B and N atoms in their reference phases.
+
+        Raises:
+            RelaxationError: if a table of energies of phases has none of them.
+        """
+        if not {"B", "N"} & set(given) and not isinstance(self.chemical_potentials_ev, PhaseEnergies):
+            given = {"N": phase_ev("N2", self.method), **given}
+        separated = dopants_ev(boron, nitrogen, given, lambda: boron_nitride_ev(self.method))
+        if separated is None:
+            raise RelaxationError(f"no reference for {boron} B and {nitrogen} N: BN gives μ_B + μ_N only")
+        return separated
 
 
 @lru_cache(maxsize=256)

@@ -3,13 +3,16 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
 
 from matgym.data.sources import Entry, Fetched, Field, Page, Query, Source
 from matgym.data.sources.entries import crystal_of
+from matgym.data.sources.table import read_table, write_table
 from matgym.errors import ConfigurationError, DatasetError, ExecutionError, FetchError, FetchWarning, RowError
 from matgym.work import alone_in
 
@@ -107,6 +110,30 @@ def test_a_finished_fetch_is_read_from_the_cache_until_it_is_refreshed(tmp_path)
     with pytest.raises(FetchError, match="locked"):
         second.fetch(QUERY, tmp_path, refresh=True)
     assert len(Shelf().fetch(Query(), tmp_path).properties) == 0  # another query has another folder
+
+
+def test_an_unfinished_fetch_is_continued_within_a_week_only(tmp_path):
+    for days, said, asked in ((6, None, [1, 2]), (8, "older than 7 days, so all its rows are fetched anew", [0, 1, 2])):
+        folder = tmp_path / str(days)
+        with pytest.raises(FetchError, match="3 rows are kept"):
+            Shelf([rows(10, 13), [], []], fails_before=1).fetch(QUERY, folder)  # what the shelf held then
+        (page,) = folder.glob("*/page-*")
+        table, held = read_table(page)
+        begun = datetime.fromisoformat(held["begun"]["fetched"]) - timedelta(days=days)
+        write_table(page, table, held | {"begun": held["begun"] | {"fetched": begun.isoformat()}})
+        later = Shelf()
+        with pytest.warns(FetchWarning, match=said) if said else nullcontext():
+            fetched = later.fetch(QUERY, folder)
+        assert later.asked == asked
+        assert fetched.ids == [f"x-{i}" for i in (range(8) if said else (10, 11, 12, 3, 4, 5, 6, 7))]
+
+
+def test_a_finished_fetch_has_no_age(tmp_path):
+    first = Shelf([rows(0, 3)]).fetch(QUERY, tmp_path)
+    (page,) = tmp_path.glob("*/page-*")
+    table, held = read_table(page)
+    write_table(page, table, held | {"begun": held["begun"] | {"fetched": "2020-01-01T00:00:00+00:00"}})
+    assert same(Shelf(fails_before=0).fetch(QUERY, tmp_path), first)
 
 
 def test_a_damaged_page_is_set_aside_and_fetched_again(tmp_path):

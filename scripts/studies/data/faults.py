@@ -1,6 +1,6 @@
 """What happens to a fetch if the database fails: what the user reads, what is kept, whether it is whole afterwards.
 
-    python -m scripts.studies.data_faults [--quick]
+    python -m scripts.studies.data.faults [--quick]
 
 Real clients of matgym speak to servers on this machine: the OPTIMADE server of optimade-python-tools with a server
 before it that has faults, and stubs of the others. A fault concerns the second page of 10 rows. It lasts until the
