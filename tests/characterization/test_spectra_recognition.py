@@ -23,7 +23,12 @@ from matgym.characterization import (
 )
 from matgym.characterization.preprocessing import Pipeline
 from matgym.characterization.recognition.fitting import RecognitionFit, calibrated, figures, fit_network
-from matgym.characterization.recognition.learned import Calibration, Recognizer, save_recognizer
+from matgym.characterization.recognition.learned import (
+    Calibration,
+    Recognizer,
+    load_recognizer,
+    save_recognizer,
+)
 from matgym.characterization.recognition.measures import (
     cross_entropy,
     expected_calibration_error,
@@ -35,7 +40,7 @@ from matgym.characterization.recognition.measures import (
     top_accuracy,
 )
 from matgym.characterization.recognition.metallicity import metallic_share
-from matgym.characterization.recognition.mixtures import templates
+from matgym.characterization.recognition.mixtures import resemblance, templates
 from matgym.characterization.recognition.networks import make_network
 from matgym.characterization.recognition.registry import draw_pool, read_pool, task_of
 from matgym.characterization.spectral import AbsorptionPipeline, RamanPipeline
@@ -297,6 +302,18 @@ def test_a_short_training_for_mixtures_beats_the_mean_composition():
     mean = np.tile(learned.labels.mean(axis=0), (len(test), 1))
     assert recognizer.calibration.threshold == 0.0
     assert found["share_error"] < 0.9 * share_error(mean, test.labels)
+
+
+def test_noise_does_not_resemble_the_mixture_that_is_read_from_it():
+    pure = np.eye(len(MIXTURE.classes))
+    exact = templates(MIXTURE.pipeline)[:, None]
+    np.testing.assert_allclose(resemblance(MIXTURE.pipeline, exact, pure), 1.0, rtol=1e-12)
+    noise = np.random.default_rng(0).normal(size=exact.shape)
+    assert (resemblance(MIXTURE.pipeline, noise, pure) < 0.5).all()
+    shipped = load_recognizer("species-absorption")
+    drawn = MIXTURE.draw(64, np.random.default_rng(1)).inputs
+    assert shipped.probabilities(noise)[1].all()
+    assert shipped.probabilities(drawn)[1].mean() < 0.15  # 1 % by each of the two limits on validation samples
 
 
 # ---- characterize

@@ -28,6 +28,7 @@ from matgym.characterization.recognition.measures import (
     top_accuracy,
 )
 from matgym.characterization.recognition.metallicity import species_errors
+from matgym.characterization.recognition.mixtures import resemblance
 from matgym.characterization.recognition.networks import Classifier, make_network, settings_of
 from matgym.characterization.recognition.registry import task_of
 from matgym.characterization.recognition.tasks import RecognitionTask, Samples
@@ -39,8 +40,9 @@ from matgym.characterization.recognition.training import (
     feature_rows,
     fit_weights,
 )
+from matgym.characterization.spectral import AbsorptionPipeline
 from matgym.errors import ConfigurationError
-from matgym.learning.metrics import distance_model
+from matgym.learning.metrics import DISTANCE_QUANTILE, distance_model
 from matgym.learning.trainer import Options
 from matgym.typing import IntArray
 
@@ -111,7 +113,8 @@ def calibrated(
 ) -> Recognizer:
     """Return a network with temperature, threshold and distances fitted on validation samples.
 
-    The threshold is 0 for mixtures: the largest share of a mixture says nothing about how sure an answer is.
+    The threshold is 0 for mixtures: the largest share of a mixture says nothing about how sure an answer is. There the
+    simulation of the answer must resemble the measurement as it does for 99 % of the validation samples.
     """
     logits, features = outputs(network, validation.inputs)
     temperature = fit_temperature(logits, validation.labels)
@@ -119,7 +122,11 @@ def calibrated(
     threshold = 0.0 if task.mixed else refusal_threshold(probabilities, validation.labels, accuracy)
     rows = feature_rows(learned)
     distances = distance_model(outputs(network, learned.inputs[rows])[1], features)
-    return Recognizer(network, task.classes, task.pipeline, Calibration(temperature, threshold, distances))
+    alike = 0.0
+    if isinstance(task.pipeline, AbsorptionPipeline):
+        found = resemblance(task.pipeline, validation.inputs.astype(np.float64), probabilities)
+        alike = max(float(np.quantile(found, 1.0 - DISTANCE_QUANTILE)), 0.0)
+    return Recognizer(network, task.classes, task.pipeline, Calibration(temperature, threshold, distances, alike))
 
 
 def figures(recognizer: Recognizer, samples: Samples) -> dict[str, float]:

@@ -15,7 +15,9 @@ from matgym.characterization.files import Measured
 from matgym.characterization.preprocessing import Pipeline
 from matgym.characterization.recognition.measures import softmax
 from matgym.characterization.recognition.metallicity import metallic_share
+from matgym.characterization.recognition.mixtures import resemblance
 from matgym.characterization.recognition.networks import Classifier, build_network
+from matgym.characterization.spectral import AbsorptionPipeline
 from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject
 from matgym.learning.devices import device_of
@@ -53,11 +55,14 @@ class Calibration(ValueObject):
         temperature: the temperature of the softmax.
         threshold: the confidence below which there is no answer.
         distances: arrays of `matgym.learning.metrics.distance_model` of the features of training inputs.
+        resemblance: the cosine between a mixture's spectrum and the simulation of the answer below which there is no
+            answer (`matgym.characterization.recognition.mixtures.resemblance`); 0 for what is no mixture.
     """
 
     temperature: float
     threshold: float
     distances: dict[str, FloatArray]
+    resemblance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,14 @@ class Recognizer:
         logits, features = outputs(self.network, inputs)
         found = softmax(logits, self.calibration.temperature)
         strange = distance(features, self.calibration.distances) > 1.0
+        strange |= self._resemblance(inputs, found) < self.calibration.resemblance
         return found, np.asarray(strange | (found.max(axis=1) < self.calibration.threshold))
+
+    def _resemblance(self, inputs: NDArray[Any], probabilities: FloatArray) -> FloatArray:
+        """Return (B,) cosines between inputs and the simulations of the answers; 1 where none are asked for."""
+        if not (isinstance(self.pipeline, AbsorptionPipeline) and self.calibration.resemblance):
+            return np.ones(len(inputs))
+        return resemblance(self.pipeline, inputs.astype(np.float64), probabilities)
 
     def recognize(self, measured: Measured, best: int = 3) -> Answer:
         """Answer for one measurement.
@@ -93,13 +105,19 @@ class Recognizer:
         Raises:
             RefusalError: if the measurement cannot be brought to the scale or the grid of the network.
         """
-        logits, features = outputs(self.network, self.pipeline.of(measured))  # type: ignore[arg-type]  # it says which
+        inputs = self.pipeline.of(measured)  # type: ignore[arg-type]  # it says which
+        logits, features = outputs(self.network, inputs)
         probabilities = softmax(logits, self.calibration.temperature)[0]
         order = np.argsort(-probabilities, kind="stable")[:best].tolist()
         far, confidence = float(distance(features, self.calibration.distances)[0]), float(probabilities.max())
-        refusal = ""
+        alike, refusal = float(self._resemblance(inputs, probabilities[None])[0]), ""
         if far > 1.0:
             refusal = f"it differs from all training measurements: its distance is {far:.2f}, and 1 is the limit"
+        elif alike < self.calibration.resemblance:
+            refusal = (
+                f"no mixture explains it: the simulation of the answer resembles it by {alike:.2f}, and "
+                f"{self.calibration.resemblance:.2f} is the limit"
+            )
         elif confidence < self.calibration.threshold:
             refusal = (
                 f"no class is probable enough: the best has {confidence:.2f}, and {self.calibration.threshold:.2f} is "
@@ -136,6 +154,7 @@ class RecognitionCard(Card):
         pipeline: steps from a measurement to the input.
         temperature: temperature of the softmax.
         threshold: confidence below which there is no answer.
+        resemblance: see `Calibration`.
         metrics: metrics on samples under the conditions of training, and under unseen ones.
     """
 
@@ -146,6 +165,7 @@ class RecognitionCard(Card):
     pipeline: Pipeline
     temperature: float = Field(gt=0.0, le=1e3)
     threshold: float = Field(ge=0.0, le=1.0)
+    resemblance: float = Field(default=0.0, ge=0.0, le=1.0)
     metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -180,6 +200,7 @@ def save_recognizer(recognizer: Recognizer, path: Path | str, **facts: object) -
             "pipeline": recognizer.pipeline,
             "temperature": calibration.temperature,
             "threshold": calibration.threshold,
+            "resemblance": calibration.resemblance,
             **facts,
         },
     )
@@ -218,4 +239,5 @@ def _built(card: RecognitionCard, tensors: dict[str, torch.Tensor]) -> Recognize
     build = partial(build_network, card.network, card.settings, card.pipeline.shape, len(card.classes))
     network = filled(build, part(tensors, "network")).eval()
     distances = stored_distances(tensors, network.last.in_features)
-    return Recognizer(network, card.classes, card.pipeline, Calibration(card.temperature, card.threshold, distances))
+    calibration = Calibration(card.temperature, card.threshold, distances, card.resemblance)
+    return Recognizer(network, card.classes, card.pipeline, calibration)

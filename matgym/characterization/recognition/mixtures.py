@@ -138,6 +138,24 @@ class SpeciesFromAbsorption(RecognitionTask):
         return np.asarray(amounts / amounts.sum(axis=1, keepdims=True))
 
 
+def resemblance(pipeline: AbsorptionPipeline, inputs: FloatArray, shares: FloatArray) -> FloatArray:
+    """Return (B,) cosines between inputs and the simulated spectra of mixtures: 1 if they are alike.
+
+    All lines are shifted together by the one of `SHIFTS_EV` that gives the largest cosine.
+
+    Args:
+        pipeline: steps of the network.
+        inputs: (B, 1, points) inputs.
+        shares: (B, C) shares of the classes.
+    """
+    measured = inputs[:, 0] / np.maximum(np.linalg.norm(inputs[:, 0], axis=1, keepdims=True), 1e-12)
+    found = []
+    for shift in SHIFTS_EV:
+        mixed = shares @ templates(pipeline, shift)
+        found.append((mixed * measured).sum(axis=1) / np.maximum(np.linalg.norm(mixed, axis=1), 1e-12))
+    return np.asarray(np.max(found, axis=0))
+
+
 @cache
 def templates(pipeline: AbsorptionPipeline, shift_ev: float = 0.0) -> FloatArray:
     """Return the (C, points) spectra of all classes, dispersed, without background and noise, for each carbon atom.
