@@ -173,6 +173,18 @@ def index(scores, made):
     )
 
 
+def standings(scores):
+    """Return in how many levels the trained agent is better than random actions, and as good as the expert."""
+
+    def least(other, margin):
+        return sum(each["trained"][0] - each[other][0] >= margin for each in scores)
+
+    return (
+        f"The trained agent is better than random actions on {least('random', 1e-9)} of {len(scores)} levels, and at "
+        f"least as good as the scripted expert on {least('expert', 0.0)}."
+    )
+
+
 def pages():
     """Yield path and text of every page."""
     results = json.loads(SCORES.read_text(encoding="utf-8")) if SCORES.exists() else {"environments": []}
@@ -185,7 +197,8 @@ def pages():
             "clock only; and the trained agent. If the blind policy is as good as the others, there is nothing to gain "
             "from looking. Figures are interquartile means over seeds, with 95 % bootstrap intervals, of "
             f"{results['settings']['episodes']} episodes each that training did not see; a figure of one seed has no "
-            f"interval. Empty cells were not measured. `{results['command']}` measured them on {results['machine']}."
+            f"interval. Empty cells were not measured. `{results['command']}` measured them on {results['machine']}. "
+            f"{standings([row['scores'] for row in results['environments']])}"
         )
     for spec in SPECS:
         yield FOLDER / f"{spec.id.removeprefix('matgym/')}.md", page(spec, scores)
