@@ -224,12 +224,26 @@ def test_the_task_of_a_calculation_is_no_other_method():
         (30, [None] * 30, {}, "none of 30 rows has a value of 'energy'"),
         (3, [1.0, 2.0, 3.0], {}, "for 3 crystals, and 20 are the fewest"),
         (30, [2.0] * 30, {}, "all 30 values of 'energy' are 2: a constant"),
+        (
+            30,
+            [1e12, *range(29)],
+            {},
+            "as large as 1e\\+12, and 1e\\+08 is the limit: leave such rows out",
+        ),
         (30, list(range(30)), {"method": "HSE"}, "no value of 'energy' is by 'HSE': the methods are PBE"),
     ],
 )
 def test_bad_tables_are_told_in_a_sentence(count, values, options, said):
     with pytest.raises(DatasetError, match=said):
         CrystalTable.of(fetched(drawn(9, count), values), **{"column": "energy"} | options)
+
+
+def test_the_ridge_tells_two_compositions_apart():
+    """Two compositions are too few to leave one out, and the penalty is chosen on single crystals."""
+    crystals = [Crystal.of(bulk("Cu" if k % 2 else "Au", "fcc", a=3.6 + 0.01 * k)) for k in range(30)]
+    values = [3.0 * (k % 2) + 0.01 * k for k in range(30)]
+    result = fit_crystals(table_of(crystals, values, "gap", "eV"), CrystalFit(network="ridge"))
+    assert result.validated["random"]["ridge"].metrics.r2 > 0.99
 
 
 def test_elements_that_occur_once_are_not_counted():
