@@ -307,6 +307,16 @@ def test_the_command_trains_and_predicts_what_python_does(tmp_path, monkeypatch)
     assert "it contains Au, and the training" in said
 
 
+def test_the_command_does_not_claim_groups_that_were_not_left_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    crystals = [Crystal.of(bulk("Cu" if k % 2 else "Au", "fcc", a=3.6 + 0.01 * k)) for k in range(30)]
+    fetched(crystals, list(map(float, range(30)))).save("two.parquet")
+    command = ["surrogate", "train", "mine.safetensors", "--data", "two.parquet", "--property", "energy"]
+    done = CliRunner().invoke(app, [*command, "--network", "ridge"])
+    assert done.exit_code == 0, done.output
+    assert "Cross-validation leaves out single crystals only. Chosen: ridge." in done.output
+
+
 def test_stored_surrogates_predict_the_same_and_are_told_from_those_of_tubes(fitted, tmp_path):
     file = tmp_path / "argon.safetensors"
     fitted.save(file)
