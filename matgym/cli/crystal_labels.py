@@ -66,9 +66,12 @@ def train_crystals(
 
 def _print(found: "CrystalResult", output: Path, card: Mapping[str, Any], *, json: bool) -> None:
     """Print what was learned."""
+    from matgym.surrogates.crystals.fitting import GROUPED
+
     table, surrogate, rows = found.table, found.surrogate, found.metrics()
     source = table.provenance.get("provider") or table.provenance.get("source") or "the table"
     licence = table.provenance.get("licence") or "unknown licence"
+    left = f"whole groups: {found.grouping}" if GROUPED in found.validated else "single crystals only"
     lines = [
         "",
         f"{len(table)} crystals of {source} ({licence})"
@@ -80,7 +83,7 @@ def _print(found: "CrystalResult", output: Path, card: Mapping[str, Any], *, jso
             if count
         ),
         *(f"Note: {note}." for note in found.notes),
-        f"Cross-validation leaves out whole groups: {found.grouping}. Chosen: {surrogate.network}.",
+        f"Cross-validation leaves out {left}. Chosen: {surrogate.network}.",
         f"Written: {output}",
     ]
     content = {

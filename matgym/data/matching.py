@@ -34,7 +34,7 @@ SAME_PERIOD: Final = 0.05
 VACUUM_ANGSTROM: Final = 15.0
 """Vacuum that layers are compared in; a choice of ours."""
 
-MOST_ATOMS: Final = MOST_CRYSTAL_ATOMS
+MOST_ATOMS: Final = 20 * MOST_CRYSTAL_ATOMS
 """Most atoms in the common period of two tubes; those of a longer one are taken to differ. A choice of ours."""
 
 _TRIED: Final = 32

@@ -10,7 +10,7 @@ lacks makes them too low.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,12 @@ UNIT: Final = "eV/atom"
 
 FORMATION: Final = "formation_energy"
 """Column of the source's own formation energies."""
+
+GROWS: Final = 1.5
+"""Least ratio of numbers of atoms by which energies of cells are told from those of atoms. A choice of ours."""
+
+GROWN: Final = 0.02
+"""Relative difference of energies of two cells up to which they grow with the cell: that of polymorphs. Ours."""
 
 MOST_ELEMENTS: Final = 8
 """Most elements of a chemical system whose hull is computed, which takes exponentially long. A choice of ours."""
@@ -67,7 +73,8 @@ class EnergyTable(ValueObject):
             source: name of the table in messages.
 
         Raises:
-            DatasetError: if there is no such column, it has another unit, or the method of an energy is not known.
+            DatasetError: if there is no such column, it has another unit, the method of an energy is not known, or
+                energies grow with the cell.
         """
         energies = fetched.values(column)
         unit = next(each.unit for each in fetched.properties if each.name == column)
@@ -83,6 +90,12 @@ class EnergyTable(ValueObject):
                 'name it when you fetch files (--method), or give method="PBE" or the like'
             )
         counts = tuple(_counts(entry.crystal.numbers, entry.crystal.occupancies) for entry in fetched.entries())
+        for small, large in _growing(held, counts, energies, named):
+            raise DatasetError(
+                f"{column} of {fetched.ids[large]} and of {fetched.ids[small]} in {source} are {energies[large]:g} and "
+                f"{energies[small]:g}, in the ratio of their numbers of atoms: these look like energies of cells; give "
+                f"total energies in {UNIT}"
+            )
         formulas = tuple(fetched.table.column("formula").to_pylist())
         given = np.full(len(energies), np.nan)
         if FORMATION in {each.name for each in fetched.properties}:
@@ -183,6 +196,20 @@ def _counts(numbers: np.ndarray, shares: np.ndarray) -> dict[str, float]:
 
     found = np.bincount(numbers, shares)
     return {chemical_symbols[number]: float(found[number]) for number in np.flatnonzero(found).tolist()}
+
+
+def _growing(
+    rows: Sequence[int], counts: Sequence[Mapping[str, float]], energies: FloatArray, methods: Sequence[str]
+) -> Iterator[tuple[int, int]]:
+    """Yield pairs of rows of one composition and method whose energies are in the ratio of their numbers of atoms."""
+    smallest: dict[tuple[str, frozenset[tuple[str, float]]], int] = {}
+    for row in sorted(rows, key=lambda each: sum(counts[each].values())):
+        atoms = sum(counts[row].values())
+        shares = frozenset((element, round(count / atoms, 6)) for element, count in counts[row].items())
+        first = smallest.setdefault((methods[row], shares), row)
+        ratio = atoms / sum(counts[first].values())
+        if ratio >= GROWS and abs(energies[row] - ratio * energies[first]) < GROWN * abs(energies[row]):
+            yield first, row
 
 
 def _reference_of(counts: Mapping[str, float]) -> str:

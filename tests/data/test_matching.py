@@ -69,6 +69,12 @@ def test_a_tube_is_the_same_in_any_cell_and_no_other_is(name, cells):
     assert found.tolist() == [True] + [False] * len(others)
 
 
+def test_two_and_three_periods_of_a_large_tube_are_the_same():
+    """Their common period has more atoms than one crystal may have."""
+    tube, other = Nanotube(10, 9, 2), Nanotube(10, 8, 6)
+    assert are_same(crystal(tube), [crystal(Nanotube(10, 9, 3)), crystal(other)]).tolist() == [True, False]
+
+
 def test_tubes_of_other_programs_and_mirror_images_are_the_same():
     by_ase = ase_nanotube(10, 4, length=2, bond=1.42, vacuum=9.0)  # whose code has nothing in common with matgym's
     by_ase.pbc = True

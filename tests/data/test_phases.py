@@ -136,6 +136,17 @@ def test_energies_without_a_method_or_a_unit_are_an_error(tmp_path):
         EnergyTable.of(bare)
 
 
+def test_energies_of_cells_are_an_error(tmp_path):
+    """Graphene has 2 atoms and diamond 8; the energies in the table are those of the cells."""
+    cells = (graphene(vacuum=8.0), bulk("C", "diamond", a=3.567, cubic=True))
+    energies = [(each, factor * energy) for each, energy, factor in zip(cells, (-9.2, -9.1), (2.0, 8.0), strict=True)]
+    path = table(tmp_path, dict(zip("ab", energies, strict=True)))
+    with pytest.raises(
+        DatasetError, match=r"energy of b\.extxyz, 1 and of a\.extxyz, 1 .* look like energies of cells"
+    ):
+        read_energies(path)
+
+
 def mine():
     return TERSOFF_BNC()
 

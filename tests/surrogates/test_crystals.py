@@ -224,12 +224,26 @@ def test_the_task_of_a_calculation_is_no_other_method():
         (30, [None] * 30, {}, "none of 30 rows has a value of 'energy'"),
         (3, [1.0, 2.0, 3.0], {}, "for 3 crystals, and 20 are the fewest"),
         (30, [2.0] * 30, {}, "all 30 values of 'energy' are 2: a constant"),
+        (
+            30,
+            [1e12, *range(29)],
+            {},
+            "as large as 1e\\+12, and 1e\\+08 is the limit: leave such rows out",
+        ),
         (30, list(range(30)), {"method": "HSE"}, "no value of 'energy' is by 'HSE': the methods are PBE"),
     ],
 )
 def test_bad_tables_are_told_in_a_sentence(count, values, options, said):
     with pytest.raises(DatasetError, match=said):
         CrystalTable.of(fetched(drawn(9, count), values), **{"column": "energy"} | options)
+
+
+def test_the_ridge_tells_two_compositions_apart():
+    """Two compositions are too few to leave one out, and the penalty is chosen on single crystals."""
+    crystals = [Crystal.of(bulk("Cu" if k % 2 else "Au", "fcc", a=3.6 + 0.01 * k)) for k in range(30)]
+    values = [3.0 * (k % 2) + 0.01 * k for k in range(30)]
+    result = fit_crystals(table_of(crystals, values, "gap", "eV"), CrystalFit(network="ridge"))
+    assert result.validated["random"]["ridge"].metrics.r2 > 0.99
 
 
 def test_elements_that_occur_once_are_not_counted():
@@ -291,6 +305,16 @@ def test_the_command_trains_and_predicts_what_python_does(tmp_path, monkeypatch)
     bulk("Au").write("gold.cif")
     said = CliRunner().invoke(app, ["predict", "gold.cif", "--model", "mine.safetensors"]).output
     assert "it contains Au, and the training" in said
+
+
+def test_the_command_does_not_claim_groups_that_were_not_left_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    crystals = [Crystal.of(bulk("Cu" if k % 2 else "Au", "fcc", a=3.6 + 0.01 * k)) for k in range(30)]
+    fetched(crystals, list(map(float, range(30)))).save("two.parquet")
+    command = ["surrogate", "train", "mine.safetensors", "--data", "two.parquet", "--property", "energy"]
+    done = CliRunner().invoke(app, [*command, "--network", "ridge"])
+    assert done.exit_code == 0, done.output
+    assert "Cross-validation leaves out single crystals only. Chosen: ridge." in done.output
 
 
 def test_stored_surrogates_predict_the_same_and_are_told_from_those_of_tubes(fitted, tmp_path):

@@ -8,7 +8,8 @@
 | .json of pymatgen | a structure, a list of them, or mappings that hold one under "structure" | the other entries |
 | .csv, .tsv | a column of file names, of CIF or of JSON of pymatgen | the other columns |
 
-Values are taken as they stand, in the units of `PROPERTIES`, but the energy of a calculator, which is that of the cell.
+Values are taken as they stand, in the units of `PROPERTIES`, but the energy of a calculator and that of an entry of
+pymatgen, which are those of the cell.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -44,6 +45,9 @@ STRUCTURE_COLUMNS: Final = (*FILE_COLUMNS, "cif")
 
 ID_COLUMNS: Final = ("id", "material_id", "jid", "name")
 """Names of the column of a table, and of the entry in JSON, that holds identifiers."""
+
+ENTRIES: Final = ("ComputedStructureEntry", "GibbsComputedStructureEntry")
+"""Classes of pymatgen whose energy is that of the cell, without the correction that stands beside it."""
 
 MAX_DATABASE_BYTES: Final = 1 << 32
 """Largest database of ASE that is read. A choice of ours."""
@@ -181,6 +185,9 @@ class Files(Source):
         for number, (name, each) in enumerate(items, 1):
             values = {key: value for key, value in each.items() if key != "structure"} if isinstance(each, dict) else {}
             held = each.get(self.column or "structure", each) if isinstance(each, dict) else each
+            energy = values.get("energy")
+            if values.get("@class") in ENTRIES and isinstance(energy, int | float) and _is_structure(held):
+                values["energy"] = energy / max(len(held["sites"]), 1)
             yield _Row(name or _identifier(values) or f"{path.name}, {number}", partial(_of_pymatgen, held), values)
 
 

@@ -236,7 +236,8 @@ def read_table(path: Path) -> tuple[pa.Table, dict[str, Any]]:
         with pq.ParquetFile(path) as file:
             check_size(file.metadata)
             table = file.read()
-        text = (table.schema.metadata or {}).get(FETCHED, b"")
+        if not (text := (table.schema.metadata or {}).get(FETCHED, b"")):
+            raise DatasetError("it is no table of `matgym data fetch`")
         held = parse_json(text[: MAX_JSON_BYTES + 1], "its provenance")
         wanted = schema_of(properties_of(table))
         if not table.schema.equals(wanted):

@@ -276,7 +276,8 @@ def fit_model(
     rng = np.random.default_rng([fit.seed, 1])
     if network == "ridge":
         whole = Targets(np.zeros((len(rows), 1)), np.ones((len(rows), 1)), np.zeros(1, bool), np.zeros(1, bool))
-        folds = folds_of(_several(groups, 2), MEMBERS, rng)
+        least = MEMBERS - 1  # what remains of the fewest groups of which whole ones are left out
+        folds = folds_of(_several(groups, least), MEMBERS, rng)
         found = ridge(rows.descriptors, values, whole, np.ones(rows.descriptors.shape[1]), folds)
         return RidgeModel(found.weights, found.bias)
     parts = max(LEFT_OUT, fit.members)

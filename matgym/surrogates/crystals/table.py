@@ -22,6 +22,9 @@ FEWEST: Final = 20
 MOST_ATOMS: Final = 500
 """Most atoms in the cell of a crystal that is learned or predicted."""
 
+MOST_VALUE: Final = 1e8
+"""Largest magnitude of a value: coefficients of some times as much can be stored. A choice of ours."""
+
 WHOLE: Final = 1e-6
 """Difference from 1 up to which an occupancy is that of a whole atom."""
 
@@ -44,7 +47,7 @@ class CrystalTable(ValueObject):
         provenance: where the rows come from, as `Fetched` has it.
 
     Raises:
-        DatasetError: if there are too few crystals, or all values are equal.
+        DatasetError: if there are too few crystals, all values are equal, or one is too large to be learned.
     """
 
     crystals: tuple[Crystal, ...]
@@ -68,6 +71,11 @@ class CrystalTable(ValueObject):
             )
         if not np.isfinite(self.values).all():
             raise DatasetError(f"{int((~np.isfinite(self.values)).sum())} values of {self.prop.name!r} are not finite")
+        if (largest := float(np.abs(self.values).max())) > MOST_VALUE:
+            raise DatasetError(
+                f"values of {self.prop.name!r} are as large as {largest:g}, and {MOST_VALUE:g} is the limit: leave "
+                "such rows out, or give a larger unit"
+            )
         if np.ptp(self.values) <= CONSTANT * np.abs(self.values).max():
             raise DatasetError(
                 f"all {len(self)} values of {self.prop.name!r} are {self.values[0]:g}: a constant teaches nothing"

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from matgym.data.sources import Entry, Fetched, Field, Page, Query, Source
@@ -225,6 +227,9 @@ def test_what_is_saved_is_read_again(tmp_path):
     (tmp_path / "b.parquet").write_bytes(b"PAR1")
     with pytest.raises(DatasetError, match=r"b\.parquet cannot be read as a table of structures"):
         Fetched.load(tmp_path / "b.parquet")
+    pq.write_table(pa.table({"gap_ev": [1.0]}), tmp_path / "tubes.parquet")
+    with pytest.raises(DatasetError, match=r"tubes\.parquet cannot .*: it is no table of `matgym data fetch`"):
+        Fetched.load(tmp_path / "tubes.parquet")
 
 
 def test_a_card_stands_beside_the_table(tmp_path):

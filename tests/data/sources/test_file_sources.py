@@ -10,6 +10,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 from ase.io import write
 from pymatgen.core import Lattice, Structure
+from pymatgen.entries.computed_entries import ComputedStructureEntry
 from pymatgen.io.cif import CifWriter
 
 from matgym.data.sources import Query, source_of
@@ -95,6 +96,14 @@ def test_json_of_pymatgen(tmp_path):
     (tmp_path / "s.json").write_text(json.dumps({"a": dicts[0], "b": {"lattice": 1, "sites": []}}, default=str))
     with pytest.warns(UserWarning, match="kept out, for example b"):
         assert fetched_of(tmp_path / "s.json").ids == ["a"]
+
+
+def test_energies_of_entries_of_pymatgen_are_those_of_the_cell(tmp_path):
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.6), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    entries = [ComputedStructureEntry(cell, -3.4 * len(cell)) for cell in (salt, salt.get_primitive_structure())]
+    (tmp_path / "s.json").write_text(json.dumps([entry.as_dict() for entry in entries], default=str))
+    fetched = fetched_of(tmp_path / "s.json", properties=("energy",))
+    assert fetched.values("energy").tolist() == pytest.approx([entry.energy_per_atom for entry in entries])
 
 
 def test_partial_occupancies_of_cif(tmp_path):
