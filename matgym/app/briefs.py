@@ -207,6 +207,7 @@ def run_briefs(
         The results.
     """
     began, rng = time.perf_counter(), np.random.default_rng(settings.seed)
+    on_progress("teaching an agent", 0, len(settings.lessons), "drawing briefs")
     envs = made(settings.level, settings.briefs, held_out=True)
     envs.reset(seed=FIRST)
     start = np.array(envs.episodes.builder.designs), np.array(envs.episodes.targets)
