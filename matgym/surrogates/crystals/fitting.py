@@ -235,9 +235,9 @@ def _splits(study: _Study, words: str) -> tuple[dict[str, IntArray], str]:
     count, known = len(np.unique(study.groups)), int(study.known(grouped).sum())
     if count >= FOLDS and known >= FEWEST:
         return {GROUPED: grouped, RANDOM: folds}, ""
+    there = "is 1 group" if count == 1 else f"are {count} groups"
     lack = (
-        f"there {'is 1 group' if count == 1 else f'are {count} groups'} ({words}), and {FOLDS} are needed to leave whole "
-        "ones out"
+        f"there {there} ({words}), and {FOLDS} are needed to leave whole ones out"
         if count < FOLDS
         else f"without whole groups ({words}) the data lack elements of all but {known} crystals"
     )
