@@ -117,7 +117,7 @@ def test_graph_networks_beat_the_ridge_where_structure_matters(fitted):
     assert errors["graph"] < 0.5 * errors["ridge"]
     assert fitted.validated[RANDOM]["graph"].metrics.coverage >= 0.75
     assert list(fitted.validated) == [RANDOM]  # of one composition none can be left out,
-    assert "there are 1 groups" in fitted.notes[0]  # which is said
+    assert "there is 1 group" in fitted.notes[0]  # which is said
 
 
 def test_no_turn_supercell_or_order_changes_a_prediction(fitted, of_lennard_jones):
