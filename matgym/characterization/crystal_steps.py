@@ -55,8 +55,7 @@ class CrystalPipeline(Steps):
             row[:3, :3] = crystal.cell.T
             row[:3, 3 : 3 + count] = (crystal.fractional % 1.0).T
             row[3, 3 : 3 + count] = crystal.numbers
-        if len(crystals):
-            inputs[:, 0, -len(TOLERANCES) :] = systems_by_tolerance(crystals)
+        inputs[:, 0, -len(TOLERANCES) :] = systems_by_tolerance(crystals)
         return inputs
 
     def of(self, measured: Structure) -> Float32Array:

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -132,6 +133,18 @@ def print_note(label: str, style: str, text: str) -> None:
         text: the sentence.
     """
     stderr.print(Text.assemble((f"{label}: ", style), text), highlight=False, soft_wrap=True)
+
+
+def command_line(command: str, options: Mapping[str, object]) -> str:
+    """Return a command with options as one would type them; None, False and empty text are left out, True has no value.
+
+    Args:
+        command: the command and its arguments.
+        options: values by option.
+    """
+    given = {name: value for name, value in options.items() if value is not None and value is not False and value != ""}
+    typed = (name if value is True else f"{name} {shlex.quote(str(value))}" for name, value in given.items())
+    return " ".join([command, *typed])
 
 
 def print_left_out(label: str, reasons: Mapping[int, str]) -> None:

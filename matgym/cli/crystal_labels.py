@@ -4,16 +4,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from matgym.cli.console import print_result, progress
+from matgym.cli.console import command_line, print_result, progress
 from matgym.cli.metrics import with_intervals
 from matgym.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from matgym.data.sources import Fetched
     from matgym.surrogates.crystals import CrystalResult
     from matgym.surrogates.crystals.table import Grouping
 
 
 def train_crystals(
+    fetched: "Fetched",
     data: Path,
     output: Path | None,
     name: str,
@@ -28,12 +30,11 @@ def train_crystals(
     force: bool,
     json: bool,
 ) -> None:
-    """Learn, store and print; see the options of `matgym surrogate train`.
+    """Learn, store and print; `fetched` is the table in `data`. See the options of `matgym surrogate train`.
 
     Raises:
         ConfigurationError: if no single property is named, or a setting is out of range.
     """
-    from matgym.data.sources import Fetched
     from matgym.learning.config import read_config
     from matgym.surrogates.crystals import CrystalFit, CrystalTable, fit_crystals
     from matgym.surrogates.crystals.store import STORE
@@ -45,22 +46,18 @@ def train_crystals(
     output = output or Path(f"{name}.safetensors")
     inputs = [data, *([settings] if settings else [])]
     with STORE.training(output, force=force, inputs=inputs) as work, progress() as show:
-        table = CrystalTable.of(Fetched.load(data), column or name, name=name, unit=unit, method=method)
+        table = CrystalTable.of(fetched, column or name, name=name, unit=unit, method=method)
         found = fit_crystals(
             table, fit, cast("Grouping", groups), on_stage=show, checkpoints=work.folder / "checkpoints", log=log
         )
         options = {
             "--data": data, "--property": name, "--column": column, "--unit": unit, "--level": method,
-            "--groups": groups if groups != "composition" else "", "--settings": settings or "",
+            "--groups": groups if groups != "composition" else "", "--settings": settings,
             **{f"--{key}": value for key, value in given.items()},
         }  # fmt: skip
-        written = " ".join(
-            f"{key} {value!r}" if " " in str(value) else f"{key} {value}"
-            for key, value in options.items()
-            if value != ""
-        )
         work.begin_output()
-        card = found.save(output, source=str(data), command=f"matgym surrogate train OUTPUT.safetensors {written}")
+        command = command_line("matgym surrogate train OUTPUT.safetensors", options)
+        card = found.save(output, source=str(data), command=command)
     _print(found, output, card.model_dump(mode="json"), json=json)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from matgym.cli.console import print_note, print_result, progress
+from matgym.cli.console import command_line, print_note, print_result, progress
 from matgym.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -60,11 +60,10 @@ def train_own(
         found = fit_own(labels, prop=prop, trunk=trunk, form=form, seed=seed, on_stage=show)
         options = {
             "--data": data, "--property": name, "--column": column, "--unit": unit, "--level": level, "--trunk": trunk,
-            "--form": form, "--seed": seed or "", "--between-leads": "yes" if between_leads else "",
+            "--form": form, "--seed": seed or None, "--between-leads": between_leads,
         }  # fmt: skip
-        given = " ".join(f"{key} {value}" for key, value in options.items() if value)
         work.begin_output()
-        command = f"matgym surrogate train OUTPUT.safetensors {given.replace('--between-leads yes', '--between-leads')}"
+        command = command_line("matgym surrogate train OUTPUT.safetensors", options)
         found.save(output, level=known, labels_by=level, source=str(data), command=command)
         files = [] if report is None else found.report(report)
     _print(found, output, files, json=json)

@@ -164,9 +164,10 @@ def _sheet(file: Path, row: str, file_format: str) -> "Sheet":
         ConfigurationError: if an option has no effect, or no row is named where there are several.
         DatasetError: if the table cannot be read, or has no such row.
     """
+    from matgym.data.columns import PARQUET
     from matgym.structures import Sheet, io
 
-    if file.suffix.lower() != ".parquet":
+    if file.suffix.lower() != PARQUET:
         if row:
             raise ConfigurationError(f"--id {row} has no effect: {file} is no table of `matgym data fetch`")
         return io.read_sheet(file, file_format or None)

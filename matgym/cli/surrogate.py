@@ -7,12 +7,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matgym.cli.console import MAX_COUNT, MAX_DRAWN, Force, Json, Log, Workers, print_result, progress, split_names
+from matgym.cli.console import (
+    MAX_COUNT,
+    MAX_DRAWN,
+    Force,
+    Json,
+    Log,
+    Workers,
+    command_line,
+    print_result,
+    progress,
+    split_names,
+)
 from matgym.cli.metrics import metric_rows, with_intervals
 from matgym.cli.structures import reads_files
 from matgym.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from matgym.data.sources import Fetched
     from matgym.structures.io import Reading
     from matgym.surrogates.training import AnyFit
 
@@ -93,7 +105,7 @@ def train(
         "--network": network, "--cv": cv, "--dataset": dataset, "--settings": settings, "--epochs": epochs,
         "--members": members, "--start": start, "--log": log,
     }  # fmt: skip
-    if data is not None and is_of_crystals(data, asks=bool(network or groups)):
+    if data is not None and (fetched := fetched_crystals(data, asked=bool(network or groups))) is not None:
         from matgym.cli.crystal_labels import train_crystals
 
         for_tubes = {
@@ -104,7 +116,7 @@ def train(
         _check_unused(for_tubes, "with --data of crystals")
         _check_reading(reading)
         train_crystals(
-            data, output, ",".join(filter(None, [properties, also])), column=column, unit=unit, method=level,
+            fetched, data, output, ",".join(filter(None, [properties, also])), column=column, unit=unit, method=level,
             groups=groups or "composition", settings=settings, log=log, force=force, json=json,
             changes={"network": network or None, "epochs": epochs, "members": members, "seed": seed},
         )  # fmt: skip
@@ -160,10 +172,9 @@ def train(
             "--property": properties, "--network": network, "--dataset": dataset, "--settings": settings,
             "--epochs": epochs, "--members": members, "--seed": seed, "--start": start, "--cv": cv or None,
         }  # fmt: skip
-        given = [f"{name} {value}" for name, value in options.items() if value not in {"", None}]
         card = training.train(
             labelled, output, how, start=load(start) if start else None, log=log, on_epoch=on_epoch,
-            command=" ".join(["matgym surrogate train OUTPUT.safetensors", *given]), folds=cv, on_fold=on_fold,
+            command=command_line("matgym surrogate train OUTPUT.safetensors", options), folds=cv, on_fold=on_fold,
             source=source, force=force, inputs=[Path(each) for each in (source, start, settings) if each],
         )  # fmt: skip
         show("training", epochs_in_all, epochs_in_all)
@@ -177,21 +188,22 @@ def train(
     )
 
 
-def is_of_crystals(data: Path, *, asks: bool) -> bool:
-    """Return whether data are a fetched table of crystals: of structures that are no tubes, or where one asks for that.
+def fetched_crystals(data: Path, *, asked: bool) -> "Fetched | None":
+    """Return the fetched table of crystals that a file holds; None if its structures are tubes, or it is another file.
 
     Args:
         data: the file or folder.
-        asks: whether an option is given that only crystals have.
+        asked: whether an option is given that only crystals have: tubes are taken as crystals, too.
     """
-    from matgym.data.labels import FETCHED_TABLE
+    from matgym.data.columns import PARQUET
 
-    if data.suffix.lower() != FETCHED_TABLE:
-        return False
+    if data.suffix.lower() != PARQUET:
+        return None
     from matgym.data.fetched_labels import holds_tubes
     from matgym.data.sources import Fetched
 
-    return asks or not holds_tubes(Fetched.load(data))
+    table = Fetched.load(data)
+    return table if asked or not holds_tubes(table) else None
 
 
 def _check_unused(options: Mapping[str, object], when: str) -> None:

@@ -22,6 +22,9 @@ PROVENANCE: Final = b"matgym"
 FETCHED: Final = b"matgym.source"
 """Key of the provenance and of the rejected rows of fetched tables in the metadata of a schema, as JSON."""
 
+PARQUET: Final = ".parquet"
+"""End of the names of tables."""
+
 UNKNOWN_LICENCE: Final = "unknown"
 """What a fetched table states if its source states no licence."""
 

@@ -3,16 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
+from matgym.data.columns import PARQUET
 from matgym.data.matching import are_same
 from matgym.data.novelty import Fingerprints, most_similar
 from matgym.errors import ConfigurationError, MissingExtraError
 from matgym.structures import Crystal
-
-TABLE: Final = ".parquet"
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def read_known(paths: Iterable[Path], periodic: int | None = None) -> tuple[list
 
     known, left_out = list[Known](), dict[str, Mapping[int, str]]()
     for path in paths:
-        if path.suffix.lower() != TABLE:
+        if path.suffix.lower() != PARQUET:
             known.append(Known(str(path), "", read_crystal(path)))
             continue
         table = published(path)

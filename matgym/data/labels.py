@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import numpy as np
 
+from matgym.data.columns import PARQUET
 from matgym.errors import DatasetError, FormatError, MatgymError, one_line
 from matgym.files import MAX_NUMBER, is_file, parsed_number, read_text
 from matgym.frozen import ValueObject
@@ -45,9 +46,6 @@ FRAMES: Final = (".extxyz", ".xyz")
 
 TABLES: Final = (".csv", ".tsv")
 """Ends of the names of tables."""
-
-FETCHED_TABLE: Final = ".parquet"
-"""End of the name of a table that `matgym data fetch` wrote."""
 
 _SITE: Final = re.compile(r"([0-9]+)\s*[:=]\s*['\"]?(\w+)['\"]?")
 
@@ -156,7 +154,7 @@ def read_labels(path: Path | str, name: str, reading: Reading | None = None) -> 
         raise FileNotFoundError(f"there is no file {path}")
     if path.suffix.lower() in TABLES:
         return Labels.from_entries(_of_table(path, name, how))
-    if path.suffix.lower() == FETCHED_TABLE:
+    if path.suffix.lower() == PARQUET:
         from matgym.data.fetched_labels import entries_of
         from matgym.data.sources import Fetched
 

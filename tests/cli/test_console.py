@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -224,3 +225,10 @@ def test_episodes_are_listed_with_the_steps_they_take(capsys, monkeypatch):
     assert steps["FilmAnnealing-v0"] == 30
     assert steps["NanotubeDoping-v0"] == 16  # allowed actions replace forbidden ones, so that each step places an atom
     assert steps["NanotubeIsotopes-v0"] == 16
+
+
+def test_the_command_of_a_card_is_read_by_a_shell_as_it_was_given():
+    options = {"--data": "my labels.csv", "--level": "PBE, VASP", "--seed": 0, "--unit": "", "--log": None}
+    line = console.command_line("matgym surrogate train OUT", options | {"--between-leads": True, "--cv": False})
+    words = ["--data", "my labels.csv", "--level", "PBE, VASP", "--seed", "0", "--between-leads"]
+    assert shlex.split(line) == ["matgym", "surrogate", "train", "OUT", *words]

@@ -40,7 +40,6 @@ from matgym.characterization.recognition.training import (
     feature_rows,
     fit_weights,
 )
-from matgym.characterization.spectral import AbsorptionPipeline
 from matgym.errors import ConfigurationError
 from matgym.learning.metrics import DISTANCE_QUANTILE, distance_model
 from matgym.learning.trainer import Options
@@ -123,8 +122,8 @@ def calibrated(
     rows = feature_rows(learned)
     distances = distance_model(outputs(network, learned.inputs[rows])[1], features)
     alike = 0.0
-    if isinstance(task.pipeline, AbsorptionPipeline):
-        found = resemblance(task.pipeline, validation.inputs.astype(np.float64), probabilities)
+    if task.mixed:
+        found = resemblance(task.pipeline, validation.inputs, probabilities)
         alike = max(float(np.quantile(found, 1.0 - DISTANCE_QUANTILE)), 0.0)
     return Recognizer(network, task.classes, task.pipeline, Calibration(temperature, threshold, distances, alike))
 

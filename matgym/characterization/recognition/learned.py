@@ -17,7 +17,6 @@ from matgym.characterization.recognition.measures import softmax
 from matgym.characterization.recognition.metallicity import metallic_share
 from matgym.characterization.recognition.mixtures import resemblance
 from matgym.characterization.recognition.networks import Classifier, build_network
-from matgym.characterization.spectral import AbsorptionPipeline
 from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject
 from matgym.learning.devices import device_of
@@ -83,17 +82,16 @@ class Recognizer:
 
     def probabilities(self, inputs: NDArray[Any]) -> tuple[FloatArray, BoolArray]:
         """Return the (B, classes) calibrated probabilities of inputs, and the (B,) inputs that are refused."""
-        logits, features = outputs(self.network, inputs)
-        found = softmax(logits, self.calibration.temperature)
-        strange = distance(features, self.calibration.distances) > 1.0
-        strange |= self._resemblance(inputs, found) < self.calibration.resemblance
+        found, far, alike = self._judged(inputs)
+        strange = (far > 1.0) | (alike < self.calibration.resemblance)
         return found, np.asarray(strange | (found.max(axis=1) < self.calibration.threshold))
 
-    def _resemblance(self, inputs: NDArray[Any], probabilities: FloatArray) -> FloatArray:
-        """Return (B,) cosines between inputs and the simulations of the answers; 1 where none are asked for."""
-        if not (isinstance(self.pipeline, AbsorptionPipeline) and self.calibration.resemblance):
-            return np.ones(len(inputs))
-        return resemblance(self.pipeline, inputs.astype(np.float64), probabilities)
+    def _judged(self, inputs: NDArray[Any]) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return (B, classes) probabilities, (B,) distances, and (B,) resemblances, which are 1 if none is asked."""
+        logits, features = outputs(self.network, inputs)
+        found = softmax(logits, self.calibration.temperature)
+        alike = resemblance(self.pipeline, inputs, found) if self.calibration.resemblance else np.ones(len(found))
+        return found, distance(features, self.calibration.distances), alike
 
     def recognize(self, measured: Measured, best: int = 3) -> Answer:
         """Answer for one measurement.
@@ -106,11 +104,9 @@ class Recognizer:
             RefusalError: if the measurement cannot be brought to the scale or the grid of the network.
         """
         inputs = self.pipeline.of(measured)  # type: ignore[arg-type]  # it says which
-        logits, features = outputs(self.network, inputs)
-        probabilities = softmax(logits, self.calibration.temperature)[0]
+        (probabilities,), (far,), (alike,) = self._judged(inputs)
         order = np.argsort(-probabilities, kind="stable")[:best].tolist()
-        far, confidence = float(distance(features, self.calibration.distances)[0]), float(probabilities.max())
-        alike, refusal = float(self._resemblance(inputs, probabilities[None])[0]), ""
+        confidence, refusal = float(probabilities.max()), ""
         if far > 1.0:
             refusal = f"it differs from all training measurements: its distance is {far:.2f}, and 1 is the limit"
         elif alike < self.calibration.resemblance:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from matgym.errors import ConfigurationError, StructureError
+from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject
 from matgym.learning.config import check_counts, check_positive
 from matgym.learning.crystal_graphs import CrystalGraphs
@@ -109,6 +109,12 @@ class CrystalRows(ValueObject):
         graphs = tuple(_graph(crystal, size) for crystal in crystals) if size else ()
         return cls(descriptors(crystals, has_volume=has_volume), graphs)
 
+    @classmethod
+    def joined(cls, parts: "Sequence[CrystalRows]") -> "CrystalRows":
+        """Return the rows of several parts."""
+        graphs = tuple(graph for part in parts for graph in part.graphs)
+        return CrystalRows(np.concatenate([part.descriptors for part in parts]), graphs)
+
     def take(self, rows: IntArray) -> Self:
         """Return some rows."""
         graphs = tuple(self.graphs[row] for row in rows) if self.graphs else ()
@@ -125,8 +131,8 @@ def _graph(crystal: Crystal, size: CrystalSettings) -> CrystalGraphs:
     return CrystalGraphs.of([crystal], cutoff_angstrom=size.cutoff_angstrom, neighbours=size.neighbours)
 
 
-def why_not(crystal: Crystal, elements: Sequence[int], size: CrystalSettings | None) -> str:
-    """Return why a crystal cannot be predicted, in one sentence without its subject; empty if it can."""
+def why_not(crystal: Crystal, elements: Sequence[int]) -> str:
+    """Return why a crystal cannot be predicted, in one sentence without its subject; empty if it may be."""
     from ase.data import chemical_symbols
 
     strange = sorted(set(np.unique(crystal.numbers).tolist()) - set(elements))
@@ -134,14 +140,8 @@ def why_not(crystal: Crystal, elements: Sequence[int], size: CrystalSettings | N
         names = ", ".join(chemical_symbols[number] for number in strange)
         known = ", ".join(chemical_symbols[number] for number in elements)
         return f"it contains {names}, and the training data have only {known}"
-    if reason := unusable(crystal):
-        return f"it has {reason}"
-    try:
-        if size:
-            _graph(crystal, size)
-    except StructureError as error:
-        return str(error)
-    return ""
+    reason = unusable(crystal)
+    return f"it has {reason}" if reason else ""
 
 
 class CrystalModel(Protocol):
@@ -313,10 +313,10 @@ def _trained(
         network = bounded(lambda: CrystalNetwork(fit.size, lattice)).start()
     rng = np.random.default_rng([fit.seed, 2, member])
     aim, held_graphs = torch.tensor(values, dtype=torch.float32), CrystalGraphs.joined(held.graphs)
+    parts = max(1, len(rows) // fit.batch_size)
 
     def batches(_progress: float) -> list[IntArray]:
-        order = rng.permutation(len(rows))
-        return [part for part in np.array_split(order, max(1, len(order) // fit.batch_size)) if len(part)]
+        return [part for part in np.array_split(rng.permutation(len(rows)), parts) if len(part)]
 
     def losses(batch: IntArray) -> dict[str, Tensor]:
         told = network(CrystalGraphs.joined([rows.graphs[row] for row in batch]))
@@ -326,8 +326,7 @@ def _trained(
         told = network(held_graphs).cpu().numpy()
         return {"error": float(np.sqrt(np.square(told - held_values).mean()))}
 
-    steps = fit.epochs * max(1, len(rows) // fit.batch_size)
-    update = one_cycle(network, losses, rate=fit.rate, steps=steps, weight_decay=fit.weight_decay)
+    update = one_cycle(network, losses, rate=fit.rate, steps=fit.epochs * parts, weight_decay=fit.weight_decay)
     identity = {
         "fit": fit, "lattice": lattice, "rows": rows.digest, "held": held.digest, "values": digest(values, held_values)
     }  # fmt: skip

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from matgym.data.sources import OutsideProperty
+from matgym.errors import StructureError
 from matgym.frozen import ValueObject
 from matgym.learning.crystal_network import CrystalSettings
 from matgym.learning.metrics import distance, judge
@@ -71,16 +72,22 @@ class CrystalSurrogate(ValueObject):
         """
         known = [Crystal.of(crystal) for crystal in crystals]
         size = self.size if isinstance(self.model, GraphModel) else None
-        reasons = [why_not(crystal, self.elements, size) for crystal in known]
-        able = [row for row, reason in enumerate(reasons) if not reason]
+        able, failures = dict[int, CrystalRows](), dict[int, str]()
+        for row, crystal in enumerate(known):
+            if reason := why_not(crystal, self.elements):
+                failures[row] = reason
+                continue
+            try:
+                able[row] = CrystalRows.of([crystal], size, has_volume=self.has_volume)
+            except StructureError as error:
+                failures[row] = str(error)
         found = np.full((4, len(known)), np.nan)
         if able:
-            rows = CrystalRows.of([known[row] for row in able], size, has_volume=self.has_volume)
+            rows = CrystalRows.joined([*able.values()])
             judged = judge(self.model.members(rows)[..., None], self.calibration)
-            found[:3, able] = [each[:, 0] for each in judged]
-            found[3, able] = distance(distance_features(rows.descriptors), self.calibration)
+            found[:3, list(able)] = [each[:, 0] for each in judged]
+            found[3, list(able)] = distance(distance_features(rows.descriptors), self.calibration)
         values, sd, half_width, far = found
-        failures = {row: reason for row, reason in enumerate(reasons) if reason}
         return CrystalPredictions(values, sd, half_width, far, failures)
 
 

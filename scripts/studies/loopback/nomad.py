@@ -8,33 +8,26 @@ the conditions that matgym uses; others are an error, as there. Values are made 
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pymatgen.core import Structure
-
 from scripts.studies.loopback.server import Answer, Loopback, Request, run
-from scripts.studies.loopback.structures import attributes_of, structures
+from scripts.studies.loopback.structures import GapOf, Held, attributes_of, with_gaps
 
 VERSION: Final = "1.3.16"
 CHARGE_C: Final = 1.602176634e-19
 MAX_PAGE: Final = 10_000
 
 
-def archives(
-    held: Sequence[tuple[Structure, tuple[int, int, int]]] | None = None,
-    gap_of: Callable[[Structure], float] | None = None,
-) -> list[dict[str, Any]]:
+def archives(held: Held | None = None, gap_of: GapOf | None = None) -> list[dict[str, Any]]:
     """Return archives of entries: of two spin channels every fourth, without a band structure every fifth.
 
-    Args:
-        held: structures with their periodic directions; None for `structures`.
-        gap_of: function that returns the gap of a structure, eV; None for gaps by the number of the entry.
+    For the arguments see `with_gaps`.
     """
     found = []
-    for number, (structure, periodic) in enumerate(structures() if held is None else held, 1):
-        gap = (gap_of(structure) if gap_of else round(0.25 * (number % 9), 3)) * CHARGE_C
+    for number, structure, periodic, gap_ev in with_gaps(held, gap_of):
+        gap = gap_ev * CHARGE_C
         top = (1.0 + 0.1 * number) * CHARGE_C
         channel = {"value": gap, "energy_highest_occupied": top, "energy_lowest_unoccupied": top + gap}
         other = {"value": 3 * gap, "energy_highest_occupied": top - gap, "energy_lowest_unoccupied": top + 2 * gap}

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,10 +17,9 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import urllib3
-from pymatgen.core import Structure
 
 from scripts.studies.loopback.server import Answer, Loopback, Request, free_port, run
-from scripts.studies.loopback.structures import attributes_of, structures
+from scripts.studies.loopback.structures import GapOf, Held, attributes_of, with_gaps
 
 START_S: Final = 120.0
 """Longest time that the server takes to start."""
@@ -29,22 +28,16 @@ FIELDS: Final = ({"name": "band_gap", "type": "float", "unit": "eV", "descriptio
 """Fields of the provider, which get its prefix, _exmpl_."""
 
 
-def rows(
-    held: Sequence[tuple[Structure, tuple[int, int, int]]] | None = None,
-    gap_of: Callable[[Structure], float] | None = None,
-) -> list[dict[str, Any]]:
-    """Return the entries of the server, with made-up values; the third has no band gap.
-
-    Args:
-        held: structures with their periodic directions; None for `structures`.
-        gap_of: function that returns the gap of a structure, eV; None for gaps by the number of the entry.
-    """
-    found = []
-    for number, (structure, periodic) in enumerate(structures() if held is None else held, 1):
-        gap = gap_of(structure) if gap_of else round(0.25 * (number % 9), 3)
-        attributes = attributes_of(structure, periodic) | {"band_gap": None if number == 3 else gap}
-        found.append({"id": f"x-{number:02d}", "type": "structures", "attributes": attributes})
-    return found
+def rows(held: Held | None = None, gap_of: GapOf | None = None) -> list[dict[str, Any]]:
+    """Return the entries of the server, with made-up values; the third has no band gap. See `with_gaps`."""
+    return [
+        {
+            "id": f"x-{number:02d}",
+            "type": "structures",
+            "attributes": attributes_of(structure, periodic) | {"band_gap": None if number == 3 else gap},
+        }
+        for number, structure, periodic, gap in with_gaps(held, gap_of)
+    ]
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 They are the crystals of the stub of Materials Project, two sheets, a chain, and a crystal of mixed occupancy.
 """
 
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from ase import Atoms
@@ -24,6 +25,24 @@ def structures() -> list[tuple[Structure, tuple[int, int, int]]]:
     flat = [(AseAtomsAdaptor.get_structure(sheet), (1, 1, 0)) for sheet in sheets]
     crystals = [(crystal, (1, 1, 1)) for crystal in (*prototypes(), mixed)]
     return [*crystals, *flat, (AseAtomsAdaptor.get_structure(chain), (0, 0, 1))]
+
+
+Held: TypeAlias = Sequence[tuple[Structure, tuple[int, int, int]]]
+"""Structures with their periodic directions."""
+
+GapOf: TypeAlias = Callable[[Structure], float]
+"""Function that returns the gap of a structure, eV."""
+
+
+def with_gaps(held: Held | None, gap_of: GapOf | None) -> Iterator[tuple[int, Structure, tuple[int, int, int], float]]:
+    """Yield number, from 1, structure, periodic directions and gap, eV, of each entry of a server.
+
+    Args:
+        held: the structures; None for `structures`.
+        gap_of: function that returns the gap of a structure; None for gaps by the number of the entry.
+    """
+    for number, (structure, periodic) in enumerate(structures() if held is None else held, 1):
+        yield number, structure, periodic, gap_of(structure) if gap_of else round(0.25 * (number % 9), 3)
 
 
 def several(copies: int = 4) -> list[tuple[Structure, tuple[int, int, int]]]:
