@@ -273,14 +273,28 @@ def test_pools_of_mixtures_keep_their_shares(tmp_path):
 
 def test_augmentation_moves_the_breathing_mode_and_the_laser_by_their_limits_and_no_band_of_g():
     inputs = torch.from_numpy(RAMAN.draw(1, np.random.default_rng(0)).inputs.astype(np.float32)).repeat(300, 1, 1)
-    inputs[:, 0] = 0.0
-    inputs[:, 0, 256] = 1.0
-    changed = RAMAN.augmented(inputs, np.random.default_rng(1))
-    assert torch.allclose(changed[:, 1], inputs[:, 1], atol=1e-4)
-    moved = RAMAN.pipeline.axes[0][1][changed[:, 0].argmax(dim=1)] - RAMAN.pipeline.axes[0][1][256]
-    assert 3.0 < np.abs(moved).max() < 4.0 + 0.6  # a step of the grid
-    before, after = (RAMAN.pipeline.laser_of(each.numpy().astype(float))[0] for each in (inputs, changed))
+    (low, high), place = (grid for _, grid in RAMAN.pipeline.axes), 256
+    inputs[:, 0] = torch.from_numpy(np.exp(-0.5 * ((low - low[place]) / 3.0) ** 2))
+    inputs[:, 1] = torch.from_numpy(np.exp(-0.5 * ((high - high[place]) / 6.0) ** 2))
+    changed = RAMAN.augmented(inputs, np.random.default_rng(1)).numpy()
+    modes, bands = (
+        (changed[:, row] ** 2 @ grid) / (changed[:, row] ** 2).sum(axis=1) for row, grid in enumerate((low, high))
+    )
+    assert 3.0 < np.abs(modes - low[place]).max() < 4.0 + 1.0  # noise moves a centre of mass by some 0.5
+    assert np.abs(bands - high[place]).max() < 2.0
+    before, after = (RAMAN.pipeline.laser_of(each.astype(float))[0] for each in (inputs.numpy(), changed))
     assert 0.02 < np.abs(after - before).max() < 0.03 + 0.003
+
+
+def test_augmentation_of_absorption_moves_lines_and_keeps_their_order_and_the_mean_square():
+    grid = MIXTURE.pipeline.axes[0][1]
+    lines = [np.exp(-0.5 * ((grid - place) / 0.04) ** 2) for place in (1.2, 2.0)]
+    inputs = torch.from_numpy(np.sum(lines, axis=0).astype(np.float32))[None, None].repeat(300, 1, 1)
+    changed = MIXTURE.augmented(inputs, np.random.default_rng(1))
+    assert torch.allclose(changed.square().mean(dim=2), torch.ones(300, 1), atol=1e-4)
+    first = grid[:200][changed[:, 0, :200].numpy().argmax(axis=1)] - 1.2
+    assert 0.015 < np.abs(first).max() < 0.02 + 4.0 * 0.01 + 0.01
+    assert 0.008 < first.std() < 0.025
 
 
 def test_a_short_training_for_raman_spectra_beats_chance():

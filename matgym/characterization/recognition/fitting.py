@@ -112,18 +112,23 @@ def calibrated(
 ) -> Recognizer:
     """Return a network with temperature, threshold and distances fitted on validation samples.
 
+    For temperature and threshold the samples are changed as in training, since real instruments differ from simulated
+    ones: on samples as they were drawn, a network is too sure of itself under other conditions.
+
     The threshold is 0 for mixtures: the largest share of a mixture says nothing about how sure an answer is. There the
     simulation of the answer must resemble the measurement as it does for 99 % of the validation samples.
     """
     logits, features = outputs(network, validation.inputs)
-    temperature = fit_temperature(logits, validation.labels)
-    probabilities = softmax(logits, temperature)
-    threshold = 0.0 if task.mixed else refusal_threshold(probabilities, validation.labels, accuracy)
+    changed = task.augmented(torch.from_numpy(validation.inputs.astype(np.float32)), np.random.default_rng(0))
+    changed_logits = outputs(network, changed.numpy())[0]
+    temperature = fit_temperature(changed_logits, validation.labels)
+    sure = softmax(changed_logits, temperature)
+    threshold = 0.0 if task.mixed else refusal_threshold(sure, validation.labels, accuracy)
     rows = feature_rows(learned)
     distances = distance_model(outputs(network, learned.inputs[rows])[1], features)
     alike = 0.0
     if task.mixed:
-        found = resemblance(task.pipeline, validation.inputs, probabilities)
+        found = resemblance(task.pipeline, validation.inputs, softmax(logits, temperature))
         alike = max(float(np.quantile(found, 1.0 - DISTANCE_QUANTILE)), 0.0)
     return Recognizer(network, task.classes, task.pipeline, Calibration(temperature, threshold, distances, alike))
 

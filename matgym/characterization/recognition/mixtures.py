@@ -4,18 +4,21 @@ The classes are the (n, m) of 0.65 to 1.2 nm. Labels are the shares of the carbo
 network are its estimates of them: the cross-entropy is smallest for the expected shares. A pure sample is the mixture
 of one species. The metallic share is a sum over classes; single metallic species are hardly told apart, since their
 lines are wide and near each other. Conditions were chosen before any training. In those of the test, E11 and E22 are
-from a relation that the training does not have (Weisman and Bachilo, of tubes in SDS).
+from a relation that the training does not have (Weisman and Bachilo, of tubes in SDS). After a full training (40 % at
+unseen conditions, where least squares have 32 %, with a calibration error of 0.09), lines of training spectra were also
+moved and blurred, and noise was added; the test is as it was.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matgym.characterization.optical import Line, absorption_lines, absorption_of
+from matgym.characterization.recognition.augmentation import blurred, moved, noise
 from matgym.characterization.recognition.tasks import Range, RecognitionTask, Samples, log_uniform, uniform
 from matgym.characterization.recognition.tubes import tubes_between
 from matgym.characterization.spectral import NM_EV, AbsorptionPipeline
@@ -24,11 +27,27 @@ from matgym.errors import ConfigurationError
 from matgym.structures import Nanotube
 from matgym.typing import Float32Array, FloatArray
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 DIAMETERS_NM: Final = (0.65, 1.2)
 """Range of the diameters of the tubes that are recognised, nm."""
 
 MARGIN_NM: Final = 10.0
 """Wavelengths beyond the grid of the network that are measured, nm."""
+
+MOVED_EV: Final = (0.02, 0.01)
+"""Largest distance by which all lines of a training spectrum are moved together, and standard deviation of the distance
+by which its parts are, eV. Choices of ours, as are the next four constants."""
+
+KNOTS: Final = 12
+"""Number of photon energies between which these parts lie: one in 0.2 eV."""
+
+BLUR_EV: Final = 0.02
+"""Largest standard deviation of the blur of training spectra, eV."""
+
+NOISE: Final = (0.003, 0.3)
+"""Standard deviations of the noise of training spectra, even in their logarithm, relative to their root mean square."""
 
 SHIFTS_EV: Final = (-0.03, -0.02, -0.01, 0.0, 0.01, 0.02, 0.03)
 """Shifts of all lines that the least squares try, eV; a choice of ours."""
@@ -118,6 +137,20 @@ class SpeciesFromAbsorption(RecognitionTask):
         measured = -np.log10(np.maximum(counted, 1) / photons[:, None])
         inputs = self.pipeline.apply(measured, energies)
         return Samples(inputs.astype(np.float16), shares.astype(np.float32), photons)
+
+    def augmented(self, inputs: "Tensor", rng: np.random.Generator) -> "Tensor":
+        """Move lines, together and in parts, as another environment would, and blur the spectrum and add noise."""
+        import torch
+
+        count, grid = len(inputs), self.pipeline.axes[0][1]
+        step = grid[1] - grid[0]
+        apart = rng.normal(0.0, MOVED_EV[1], (count, 1, KNOTS)) + rng.uniform(-MOVED_EV[0], MOVED_EV[0], (count, 1, 1))
+        points = torch.nn.functional.interpolate(
+            torch.from_numpy(apart / step), inputs.shape[2], mode="linear", align_corners=True
+        )
+        changed = blurred(moved(inputs, points.numpy()), rng.uniform(0.0, BLUR_EV, (count, 1)) / step)
+        changed += noise(changed, np.asarray(log_uniform(rng, NOISE, count)), rng)
+        return changed / changed.square().mean(dim=2, keepdim=True).sqrt().clamp_min(1e-6)
 
     def simulated_answer(self, best: Sequence[tuple[str, float]], measured: Any, pipeline: Any) -> Float32Array:  # noqa: ARG002
         """Return the spectrum of the classes of an answer in their shares, dispersed in water."""
