@@ -7,11 +7,13 @@ loop.py, and the cards of the shipped networks.
 import json
 from pathlib import Path
 
+from matgym.characterization.reading.registry import READINGS
 from matgym.characterization.recognition.registry import PLACE_TASKS, TASKS
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 PAGE = ROOT / "docs" / "characterization-accuracy.md"
+CARDS = ROOT / "matgym" / "characterization" / "reading" / "weights"
 
 HEAD = """# Accuracy of characterization
 
@@ -75,6 +77,7 @@ def section(name):
     if not found["weights"]:
         parts.append("No network of this task is trained yet; the figures are those of the other methods.\n")
     parts.append(accuracy(found))
+    parts.append(f"![Accuracy of {name} by level, and without unsure answers](images/characterization-{name}.png)\n")
     if "splits" in found:
         rows = [
             [row["by"], str(row["trained_on"]), percent(row, "accuracy", spread=True), percent(row, "top_3")]
@@ -116,7 +119,47 @@ def defects():
     return said + f"{found['machine']}.\n\n" + table([*head, "calibration error", "refused"], rows)
 
 
+def readings(name):
+    """Return the section of a task whose answers are numbers, from the card of its network; None without one."""
+    file = CARDS / f"{name}.json"
+    if not file.exists():
+        return None
+    card = json.loads(file.read_text(encoding="utf-8"))
+    measures = {"r2": "R²", "rms": "rms error", "bias": "mean error", "covered": "in the 90 % interval, %"}
+    rows = []
+    for quantity, *_ in card["quantities"]:
+        for situation in ("training", "unseen"):
+            for method, key in (("network", situation), ("without learning", f"{situation}, baseline")):
+                found = {each: card["metrics"][key][f"{quantity}_{each}"] for each in measures}
+                found["covered"] *= 100.0
+                rows.append([quantity, situation, method, *(f"{value:.3g}" for value in found.values())])
+    about = f"## {name}\n{READINGS[name].question} `{card['command']}` measured this on "
+    about += (
+        f"{card['metrics']['unseen']['samples']:g} samples of each kind. Errors of quantities that are even in their "
+    )
+    about += "logarithm are those of the natural logarithm.\n"
+    return about + "\n" + table(["quantity", "conditions", "method", *measures.values()], rows)
+
+
+def loop():
+    """Return the section of agents that see what instruments show; None without results."""
+    file = RESULTS / "characterization-loop.json"
+    if not file.exists():
+        return None
+    found = json.loads(file.read_text(encoding="utf-8"))
+    rows = []
+    for entry in found["scores"]:
+        mean, low, high = entry["return"]
+        place, steps = (entry[name] for name in ("environment", "level", "sees")), entry["steps"]
+        text = f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+        rows.append([*place, text, str(entry["seeds"]), f"{steps:,}" if steps else ""])
+    about = "## The loop closed\nWhat agents reach that see the hidden state, instruments, or what was read from "
+    about += f"them; `{found['command']}` measured this on {found['machine']}. Returns are interquartile means over "
+    about += 'seeds with 95 % intervals. "random" and "blind", the best fixed schedule, do not look.\n'
+    return about + "\n" + table(["environment", "level", "sees", "return", "seeds", "steps"], rows)
+
+
 def page():
     """Return the path and the text of the page."""
-    parts = [HEAD, *filter(None, (section(name) for name in TASKS)), *filter(None, (defects(),))]
-    return PAGE, "\n".join(parts)
+    sections = [*(section(name) for name in TASKS), defects(), *(readings(name) for name in READINGS), loop()]
+    return PAGE, "\n".join([HEAD, *filter(None, sections)])

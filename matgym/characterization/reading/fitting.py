@@ -22,7 +22,7 @@ from matgym.characterization.recognition.fitting import RecognitionFit
 from matgym.characterization.recognition.learned import outputs
 from matgym.characterization.recognition.networks import make_network, settings_of
 from matgym.characterization.recognition.tasks import Samples
-from matgym.characterization.recognition.training import TrainingConfig, feature_rows, fit_weights
+from matgym.characterization.recognition.training import TrainingConfig, changed_inputs, feature_rows, fit_weights
 from matgym.learning.metrics import distance_model
 from matgym.learning.trainer import Options
 from matgym.typing import FloatArray
@@ -51,6 +51,7 @@ def fit_reader(
 ) -> Reader:
     """Return a network with the weights of the epoch of the smallest loss on validation samples, and calibrated.
 
+    Standard deviations are calibrated on validation samples that are changed as in training; see `changed_inputs`.
     It gives no answer if its features are farther from those of training than those of 99 % of the validation samples.
     """
     torch.manual_seed(config.seed)
@@ -70,7 +71,7 @@ def fit_reader(
         net, seen, held_out, config, loss=_likelihood, measure=measure,
         augment=lambda inputs, labels, rng: (task.augmented(inputs, rng), labels), stage="reader", **options,
     )  # fmt: skip
-    means, deviations, _ = reader.outputs(validation.inputs)
+    means, deviations, _ = reader.of_inputs(changed_inputs(task, held_out.inputs))
     factors = np.sqrt((((truth - means) / deviations) ** 2).mean(axis=0))
     features = (outputs(net, inputs)[1] for inputs in (seen.inputs[feature_rows(seen)], held_out.inputs))
     return Reader(net.eval(), task.quantities, task.pipeline, factors, distance_model(*features))

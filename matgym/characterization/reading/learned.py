@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from matgym.characterization.reading.inputs import ReadingInputs
@@ -49,7 +50,11 @@ class Reader(ValueObject, Characterizer):
             (B, Q) means and standard deviations on the scale of the quantities, and the (B,) distances of the
             measurements from those of training, of which 1 is the limit.
         """
-        raw, features = outputs(self.network, self.inputs.apply(measured))
+        return self.of_inputs(self.inputs.apply(measured))
+
+    def of_inputs(self, inputs: NDArray[Any]) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return the outputs of the network for (B, …) inputs; see `outputs`."""
+        raw, features = outputs(self.network, inputs)
         means, logarithms = np.split(raw, 2, axis=1)
         return means, self.factors * np.exp(np.clip(logarithms, *LOGARITHMS)), distance(features, self.distances)
 

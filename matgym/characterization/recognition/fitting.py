@@ -37,6 +37,7 @@ from matgym.characterization.recognition.training import (
     OnChunk,
     Pools,
     TrainingConfig,
+    changed_inputs,
     feature_rows,
     fit_weights,
 )
@@ -112,15 +113,13 @@ def calibrated(
 ) -> Recognizer:
     """Return a network with temperature, threshold and distances fitted on validation samples.
 
-    For temperature and threshold the samples are changed as in training, since real instruments differ from simulated
-    ones: on samples as they were drawn, a network is too sure of itself under other conditions.
+    For temperature and threshold the samples are changed as in training; see `changed_inputs`.
 
     The threshold is 0 for mixtures: the largest share of a mixture says nothing about how sure an answer is. There the
     simulation of the answer must resemble the measurement as it does for 99 % of the validation samples.
     """
     logits, features = outputs(network, validation.inputs)
-    changed = task.augmented(torch.from_numpy(validation.inputs.astype(np.float32)), np.random.default_rng(0))
-    changed_logits = outputs(network, changed.numpy())[0]
+    changed_logits = outputs(network, changed_inputs(task, validation.inputs))[0]
     temperature = fit_temperature(changed_logits, validation.labels)
     sure = softmax(changed_logits, temperature)
     threshold = 0.0 if task.mixed else refusal_threshold(sure, validation.labels, accuracy)

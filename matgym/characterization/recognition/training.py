@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias, Unpack
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from matgym.characterization.recognition.registry import draw_pool
@@ -102,6 +103,15 @@ class TrainingConfig:
 def feature_rows(samples: Samples) -> IntArray:
     """Return up to `FEATURE_ROWS` rows of training samples, evenly spread, by which distances are measured."""
     return np.linspace(0, len(samples) - 1, min(FEATURE_ROWS, len(samples))).astype(np.int64)
+
+
+def changed_inputs(task: DrawnTask, inputs: NDArray[Any]) -> NDArray[Any]:
+    """Return inputs that are changed as in training, always in the same way, for calibrations.
+
+    Real instruments differ from simulated ones: on inputs as they were drawn, a network is too sure of itself under
+    other conditions.
+    """
+    return task.augmented(torch.from_numpy(inputs.astype(np.float32)), np.random.default_rng(0)).numpy()
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@
     python -m scripts.studies.characterization.accuracy [TASK ...]
 
 takes a quarter to half an hour of one core for each task, most of it for cross-validation, and writes
-docs/results/characterization-TASK.json; `python scripts/docs.py` makes tables of them. Finished jobs are stored, and
-the same command continues. Without a trained network the figures of a task are those of the baselines, with a note.
+docs/results/characterization-TASK.json and a picture; `python scripts/docs.py` makes tables of them. Finished jobs are
+stored, and the same command continues. Without a trained network the figures of a task are those of the baselines, with
+a note.
 """
 
 from dataclasses import dataclass, field, replace
@@ -53,6 +54,7 @@ from matgym.characterization.recognition.structures import best_tolerance
 from matgym.characterization.recognition.tasks import Samples
 from matgym.characterization.symmetry import systems_of_lattices, systems_of_structures
 from scripts.studies import common
+from scripts.studies.characterization.accuracy_picture import accuracy_figure
 from scripts.studies.characterization.train import CONFIGS
 from scripts.studies.characterization.weights import trained_weights
 from scripts.studies.common import Study, StudyJob, print_markdown
@@ -325,6 +327,8 @@ def measure(study, name):
         columns = ("network", "accuracy", "spread")
         print_markdown(columns, [[row[name] for name in columns] for row in found["cross_validation"]])
     study.write(found, name)
+    figure = accuracy_figure(rows, task.level_name)
+    study.picture(f"characterization-{name}.png", lambda path: figure.savefig(path, format="png"))
 
 
 def main():
