@@ -90,14 +90,20 @@ def fit_network(
     task: RecognitionTask, learned: Samples, validation: Samples, config: RecognitionFit, *, stage: str = "network",
     **options: Unpack[Options],
 ) -> Classifier:  # fmt: skip
-    """Train a network and return it with the weights of the epoch of the smallest loss on validation samples."""
+    """Train a network and return it with the weights of the best epoch.
+
+    It is the one with the smallest loss on validation samples that are changed as in training, at the temperature that
+    fits them best: a temperature is fitted in any case, and without it a network that becomes too sure seems to worsen.
+    """
     torch.manual_seed(config.seed)
     net = make_network(config.network, config.settings, learned.inputs.shape[1:], len(task.classes))
 
+    changed = changed_inputs(task, validation.inputs) if config.augmented else validation.inputs
+
     def measure() -> dict[str, float]:
-        logits = outputs(net, validation.inputs)[0]
+        logits = outputs(net, changed)[0]
         return {
-            "error": cross_entropy(logits, validation.labels),
+            "error": cross_entropy(logits / fit_temperature(logits, validation.labels), validation.labels),
             "accuracy": top_accuracy(logits, validation.labels),
         }
 
