@@ -49,9 +49,10 @@ class ReadingConfig(TrainingConfig):
 def fit_reader(
     task: ReadingTask, learned: Samples, validation: Samples, config: RecognitionFit, **options: Unpack[Options]
 ) -> Reader:
-    """Return a network with the weights of the epoch of the smallest loss on validation samples, and calibrated.
+    """Return a network with the weights of the best epoch, and calibrated.
 
-    Standard deviations are calibrated on validation samples that are changed as in training; see `changed_inputs`.
+    One factor for each quantity brings its standard deviations to the errors of validation samples that are changed as
+    in training; see `changed_inputs`. The best epoch is that of the smallest loss on them with these factors.
     It gives no answer if its features are farther from those of training than those of 99 % of the validation samples.
     """
     torch.manual_seed(config.seed)
@@ -61,18 +62,23 @@ def fit_reader(
     reader = Reader(net, task.quantities, task.pipeline, np.ones(len(task.quantities)), anywhere)
     truth = Scale(task.quantities).scaled(validation.labels)
 
-    def measure() -> dict[str, float]:
-        means, deviations, _ = reader.outputs(validation.inputs)
-        losses = np.log(deviations) + 0.5 * ((truth - means) / deviations) ** 2
-        return {"error": float(losses.mean()), "rms": float(np.sqrt(((truth - means) ** 2).mean()))}
-
     seen, held_out = prepared(task, learned), prepared(task, validation)
+    changed = changed_inputs(task, held_out.inputs)
+
+    def measured() -> tuple[FloatArray, FloatArray, FloatArray]:
+        means, deviations, _ = reader.of_inputs(changed)
+        return truth - means, deviations, np.sqrt((((truth - means) / deviations) ** 2).mean(axis=0))
+
+    def measure() -> dict[str, float]:
+        errors, deviations, factors = measured()
+        losses = np.log(factors * deviations) + 0.5 * (errors / (factors * deviations)) ** 2
+        return {"error": float(losses.mean()), "rms": float(np.sqrt((errors**2).mean()))}
+
     fit_weights(
         net, seen, held_out, config, loss=_likelihood, measure=measure,
         augment=lambda inputs, labels, rng: (task.augmented(inputs, rng), labels), stage="reader", **options,
     )  # fmt: skip
-    means, deviations, _ = reader.of_inputs(changed_inputs(task, held_out.inputs))
-    factors = np.sqrt((((truth - means) / deviations) ** 2).mean(axis=0))
+    factors = measured()[2]
     features = (outputs(net, inputs)[1] for inputs in (seen.inputs[feature_rows(seen)], held_out.inputs))
     return Reader(net.eval(), task.quantities, task.pipeline, factors, distance_model(*features))
 
