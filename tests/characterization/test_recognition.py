@@ -25,14 +25,16 @@ from matgym.characterization.recognition.learned import STORE, load_recognizer, 
 from matgym.characterization.recognition.measures import (
     expected_calibration_error,
     fit_temperature,
+    hits,
+    least_value,
     refusal_curve,
-    refusal_threshold,
     softmax,
     top_accuracy,
 )
 from matgym.characterization.recognition.networks import DEFAULTS, make_network, settings_of
 from matgym.characterization.recognition.powders import CrystalSystemFromPowder
 from matgym.characterization.recognition.registry import PLACE_TASKS, TASKS, draw_pool, read_pool, task_of
+from matgym.characterization.recognition.resemblance import resemblance
 from matgym.characterization.recognition.tasks import RecognitionTask, Samples
 from matgym.characterization.recognition.tubes import tube_classes
 from matgym.characterization.symmetry import SYSTEMS
@@ -80,11 +82,11 @@ def test_refusing_the_least_confident_gives_the_accuracy_that_their_probabilitie
     assert curve[0.0] == pytest.approx(top_accuracy(probabilities, labels))
     highest = np.sort(probabilities.max(axis=1))[len(labels) // 2 :]
     assert curve[0.5] == pytest.approx(highest.mean(), abs=0.01)
-    threshold = refusal_threshold(probabilities, labels, 0.95)
-    kept = probabilities.max(axis=1) >= threshold
+    right = hits(probabilities.argmax(axis=1)[:, None], labels)
+    kept = probabilities.max(axis=1) >= least_value(probabilities.max(axis=1), right, 0.95)
     assert (probabilities.argmax(axis=1) == labels)[kept].mean() >= 0.95
     assert 0.1 < kept.mean() < 0.9
-    assert refusal_threshold(np.tile([0.9, 0.1], (10, 1)), np.ones(10, dtype=int), 0.9) == 1.0
+    assert least_value(np.full(10, 0.9), np.zeros(10), 0.9) == 1.0
 
 
 # ---- data
@@ -357,3 +359,13 @@ def test_the_command_of_training_stores_a_network_and_its_command(tmp_path, monk
 def test_trainings_that_cannot_be_are_refused(changes, message):
     with pytest.raises(ConfigurationError, match=message):
         replace(TINY, **changes)
+
+
+def test_patterns_resemble_their_own_tube_and_noise_resembles_none():
+    task, rng = task_of("chirality-diffraction"), np.random.default_rng(0)
+    names = task.classes[:20]
+    exact = np.array([task.simulated(name, task.pipeline) for name in names])
+    assert resemblance(task.pipeline, names, exact, np.eye(20)) == pytest.approx(1.0)
+    noise = np.sqrt(rng.poisson(3.0, exact.shape))
+    assert np.abs(resemblance(task.pipeline, names, noise, np.eye(20))).max() < 0.15  # 6 of 1/√2209
+    assert resemblance(task_of("chirality-hrtem").pipeline, names, exact, np.eye(20)) is None

@@ -51,7 +51,7 @@ def test_a_file_of_wrong_content_is_refused_where_a_trained_network_is_shipped(c
     if case.task not in trained():
         pytest.skip(f"{case.task} has no trained network yet")
     assert case.sentence(tmp_path, None, np.random.default_rng(0)).startswith(
-        ("it differs from all", "no class is", "no mixture explains")
+        ("it differs from all", "no class is", "no answer explains")
     )
 
 

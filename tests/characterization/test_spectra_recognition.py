@@ -40,9 +40,10 @@ from matgym.characterization.recognition.measures import (
     top_accuracy,
 )
 from matgym.characterization.recognition.metallicity import metallic_share
-from matgym.characterization.recognition.mixtures import resemblance, templates
+from matgym.characterization.recognition.mixtures import templates
 from matgym.characterization.recognition.networks import make_network
 from matgym.characterization.recognition.registry import draw_pool, read_pool, task_of
+from matgym.characterization.recognition.resemblance import resemblance
 from matgym.characterization.spectral import AbsorptionPipeline, RamanPipeline
 from matgym.cli import app
 from matgym.errors import ConfigurationError, FormatError, RefusalError
@@ -321,9 +322,9 @@ def test_a_short_training_for_mixtures_beats_the_mean_composition():
 def test_noise_does_not_resemble_the_mixture_that_is_read_from_it():
     pure = np.eye(len(MIXTURE.classes))
     exact = templates(MIXTURE.pipeline)[:, None]
-    np.testing.assert_allclose(resemblance(MIXTURE.pipeline, exact, pure), 1.0, rtol=1e-12)
+    np.testing.assert_allclose(resemblance(MIXTURE.pipeline, MIXTURE.classes, exact, pure), 1.0, rtol=1e-12)
     noise = np.random.default_rng(0).normal(size=exact.shape)
-    assert (resemblance(MIXTURE.pipeline, noise, pure) < 0.5).all()
+    assert (resemblance(MIXTURE.pipeline, MIXTURE.classes, noise, pure) < 0.5).all()
     shipped = load_recognizer("species-absorption")
     drawn = MIXTURE.draw(64, np.random.default_rng(1)).inputs
     assert shipped.probabilities(noise)[1].all()

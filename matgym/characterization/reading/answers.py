@@ -158,10 +158,17 @@ def _answer(
     task: ReadingTask, reader: Reader, records: tuple[Micrograph | Spectrum | Scattering, ...], measured: FloatArray
 ) -> Reading:
     """Return what a network reads from one measurement on the grid of the task."""
-    means, deviations, far = (each[0] for each in reader.outputs(measured))
+    means, deviations, far = reader.outputs(measured)
+    readings = Scale(task.quantities).readings(means, deviations)
+    alike = task.resemblance(measured, readings.values) if reader.resemblance else None
     refusal = ""
-    if far > 1.0:
-        refusal = f"it differs from all training measurements: its distance is {far:.2f}, and 1 is the limit"
+    if far[0] > 1.0:
+        refusal = f"it differs from all training measurements: its distance is {far[0]:.2f}, and 1 is the limit"
+    elif alike is not None and alike[0] < reader.resemblance:
+        refusal = (
+            f"no answer explains it: the simulation of the best one resembles it by {alike[0]:.2f}, and "
+            f"{reader.resemblance:.2f} is the limit"
+        )
     elif deviations.min() >= UNSURE:
         refusal = (
             f"nothing is known well enough: the smallest uncertainty is {deviations.min():.0%} of a range, and "
@@ -170,11 +177,10 @@ def _answer(
     prepared = _curves(reader.inputs.apply(measured)[0])
     if refusal:
         return Reading(task.name, task.question, (), refusal, records, prepared, None)
-    readings = Scale(task.quantities).readings(means[None], deviations[None])
     (values,), (uncertainties,) = readings.values, readings.uncertainties
     found = []
     for quantity, value, uncertainty, mean, deviation in zip(
-        task.quantities, values.tolist(), uncertainties.tolist(), means, deviations, strict=True
+        task.quantities, values.tolist(), uncertainties.tolist(), means[0], deviations[0], strict=True
     ):
         low, high = mean <= deviation, mean >= 1.0 - deviation
         limit = ("at most" if low else "at least" if high else "") if quantity.logarithmic else ""  # shares truly end

@@ -7,7 +7,7 @@ validation samples are as large as predicted (Laves et al., MIDL 2020).
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Unpack
 
@@ -23,7 +23,7 @@ from matgym.characterization.recognition.learned import outputs
 from matgym.characterization.recognition.networks import make_network, settings_of
 from matgym.characterization.recognition.tasks import Samples
 from matgym.characterization.recognition.training import TrainingConfig, changed_inputs, feature_rows, fit_weights
-from matgym.learning.metrics import distance_model
+from matgym.learning.metrics import DISTANCE_QUANTILE, distance_model
 from matgym.learning.trainer import Options
 from matgym.typing import FloatArray
 
@@ -53,7 +53,8 @@ def fit_reader(
 
     One factor for each quantity brings its standard deviations to the errors of validation samples that are changed as
     in training; see `changed_inputs`. The best epoch is that of the smallest loss on them with these factors.
-    It gives no answer if its features are farther from those of training than those of 99 % of the validation samples.
+    It gives no answer if its features are farther from those of training than those of 99 % of the validation samples,
+    or if a simulation of the answer resembles the measurement less than those of 99 %.
     """
     torch.manual_seed(config.seed)
     net = make_network(config.network, config.settings, task.pipeline.shape, 2 * len(task.quantities))
@@ -80,7 +81,10 @@ def fit_reader(
     )  # fmt: skip
     factors = measured()[2]
     features = (outputs(net, inputs)[1] for inputs in (seen.inputs[feature_rows(seen)], held_out.inputs))
-    return Reader(net.eval(), task.quantities, task.pipeline, factors, distance_model(*features))
+    found = Reader(net.eval(), task.quantities, task.pipeline, factors, distance_model(*features))
+    alike = task.resemblance(validation.inputs, found.read(validation.inputs).values)
+    least = 0.0 if alike is None else max(float(np.quantile(alike, 1.0 - DISTANCE_QUANTILE)), 0.0)
+    return replace(found, resemblance=least)
 
 
 def prepared(task: ReadingTask, samples: Samples) -> Samples:

@@ -41,6 +41,10 @@ LASER_EV: Final = (2.28, 2.38)
 FEWEST_PHOTONS: Final = 3.0
 """Photons that the highest point of a scattering curve must have: fewer are no counts. A choice of ours."""
 
+SMOOTH_CM: Final = 60.0
+"""Standard deviation of the Gaussian mean that is taken from a spectrum before it is compared, cm⁻¹: wider than the
+bands of the tubes. A choice of ours."""
+
 COARSEST_RATIO: Final = 1.1
 """Largest ratio of neighbouring scattering vectors; that of the network's grid is 1.07."""
 
@@ -138,9 +142,27 @@ class ForestCurves(ReadingTask):
         probes = Probes(*(middle[name] for name in Probes._fields))
         return np.concatenate([forest_spectra(forest, probes), forest_scattering(forest, probes)], axis=1)
 
+    def resemblance(self, measured: FloatArray, values: FloatArray) -> FloatArray:
+        """Return the smaller one of the cosines of both curves, of the bands without what varies slowly."""
+        from scipy.ndimage import gaussian_filter1d
+
+        exact = np.concatenate([self.simulated(row) for row in values])
+        both = [self.pipeline.apply(each)[:, 0].astype(np.float64) for each in (measured, exact)]
+        spectra, scattered = zip(*(np.split(each, [self.pipeline.shifts], axis=1) for each in both), strict=True)
+        step = SHIFTS_CM[1] - SHIFTS_CM[0]
+        bands = [each - gaussian_filter1d(each, SMOOTH_CM / step, axis=1) for each in spectra]
+        curves = [each - each.mean(axis=1, keepdims=True) for each in scattered]
+        return np.minimum(_cosines(*bands), _cosines(*curves))
+
     def baseline(self) -> CurveFit:
         """Return the fit of bands and cylinders."""
         return CurveFit(QUANTITIES)
+
+
+def _cosines(one: FloatArray, other: FloatArray) -> FloatArray:
+    """Return the (B,) cosines of the rows of two (B, X) arrays."""
+    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    return np.asarray((one * other).sum(axis=1) / np.maximum(lengths, 1e-12))
 
 
 def curves_of(raman: Spectrum, scattering: Scattering) -> FloatArray:

@@ -35,6 +35,8 @@ class Reader(ValueObject, Characterizer):
         inputs: steps from a measurement to the input.
         factors: (Q,) factors on the standard deviations, fitted on validation samples.
         distances: arrays of `matgym.learning.metrics.distance_model` of the features of training inputs.
+        resemblance: the cosine between a measurement and the simulation of the answer below which there is no answer
+            (`ReadingTask.resemblance`); 0 if it is not asked.
     """
 
     network: Classifier
@@ -42,6 +44,7 @@ class Reader(ValueObject, Characterizer):
     inputs: ReadingInputs
     factors: FloatArray
     distances: dict[str, FloatArray]
+    resemblance: float = 0.0
 
     def outputs(self, measured: FloatArray | Float32Array) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return the outputs of the network for (B, …) measurements.
@@ -77,6 +80,7 @@ class ReadingCard(Card):
         quantities: name, lowest value, highest value, and whether the logarithm is read, of each quantity.
         inputs: steps from a measurement to the input.
         factors: factors on the standard deviations.
+        resemblance: see `Reader`.
         metrics: metrics under the conditions of training and unseen ones, of the network and of the baseline.
     """
 
@@ -86,6 +90,7 @@ class ReadingCard(Card):
     quantities: tuple[tuple[str, float, float, bool], ...] = Field(min_length=1, max_length=100)
     inputs: ReadingInputs
     factors: tuple[float, ...]
+    resemblance: float = Field(default=0.0, ge=0.0, le=1.0)
     metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -112,7 +117,7 @@ def save_reader(reader: Reader, path: Path | str, **facts: object) -> ReadingCar
     tensors = module_tensors("network", reader.network) | distance_tensors(reader.distances)
     quantities = [(each.name, each.low, each.high, each.logarithmic) for each in reader.quantities]
     own = {"quantities": quantities, "inputs": reader.inputs, "factors": reader.factors.tolist()}
-    return STORE.save(path, tensors, own | facts)
+    return STORE.save(path, tensors, own | {"resemblance": reader.resemblance} | facts)
 
 
 def load_reader(path: Path | str) -> Reader:
@@ -139,7 +144,7 @@ def _built(card: ReadingCard, tensors: dict[str, torch.Tensor]) -> Reader:
     network = filled(build, part(tensors, "network")).eval()
     quantities = tuple(Quantity(*each) for each in card.quantities)
     distances = stored_distances(tensors, network.last.in_features)
-    return Reader(network, quantities, card.inputs, np.array(card.factors), distances)
+    return Reader(network, quantities, card.inputs, np.array(card.factors), distances, card.resemblance)
 
 
 def reader_of(given: Any, task: str, quantities: tuple[Quantity, ...]) -> Characterizer:

@@ -117,6 +117,17 @@ class ReadingTask(DrawnTask):
     def simulated(self, values: FloatArray) -> FloatArray:
         """Return a (1, …) measurement without noise of what has (Q,) values, in the middle of the conditions."""
 
+    def resemblance(
+        self,
+        measured: FloatArray,  # noqa: ARG002  # for subclasses
+        values: FloatArray,  # noqa: ARG002
+    ) -> FloatArray | None:
+        """Return (B,) cosines between (B, …) measurements and simulations of (B, Q) values, as inputs of a network.
+
+        None if values have no single simulation, as those of films, whose crystallites lie anywhere.
+        """
+        return None
+
     @abstractmethod
     def baseline(self) -> Characterizer:
         """Return the estimator without learning."""

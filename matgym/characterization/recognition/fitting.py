@@ -23,14 +23,14 @@ from matgym.characterization.recognition.measures import (
     expected_calibration_error,
     fit_temperature,
     hits,
-    refusal_threshold,
+    least_value,
     softmax,
     top_accuracy,
 )
 from matgym.characterization.recognition.metallicity import species_errors
-from matgym.characterization.recognition.mixtures import resemblance
 from matgym.characterization.recognition.networks import Classifier, make_network, settings_of
 from matgym.characterization.recognition.registry import task_of
+from matgym.characterization.recognition.resemblance import resemblance
 from matgym.characterization.recognition.tasks import RecognitionTask, Samples
 from matgym.characterization.recognition.training import (
     FitSettings,
@@ -117,25 +117,31 @@ def fit_network(
 def calibrated(
     network: Classifier, task: RecognitionTask, learned: Samples, validation: Samples, accuracy: float
 ) -> Recognizer:
-    """Return a network with temperature, threshold and distances fitted on validation samples.
+    """Return a network with temperature, thresholds and distances fitted on validation samples.
 
-    For temperature and threshold the samples are changed as in training; see `changed_inputs`.
+    For temperature and thresholds the samples are changed as in training; see `changed_inputs`. Above the threshold of
+    the confidence, and above that of the resemblance where there is one, answers have the accuracy.
 
     The threshold is 0 for mixtures: the largest share of a mixture says nothing about how sure an answer is. There the
-    simulation of the answer must resemble the measurement as it does for 99 % of the validation samples.
+    simulation of the answer must resemble the measurement as it does for 99 % of the samples as they were drawn.
     """
     logits, features = outputs(network, validation.inputs)
-    changed_logits = outputs(network, changed_inputs(task, validation.inputs))[0]
+    changed = changed_inputs(task, validation.inputs)
+    changed_logits = outputs(network, changed)[0]
     temperature = fit_temperature(changed_logits, validation.labels)
     sure = softmax(changed_logits, temperature)
-    threshold = 0.0 if task.mixed else refusal_threshold(sure, validation.labels, accuracy)
     rows = feature_rows(learned)
     distances = distance_model(outputs(network, learned.inputs[rows])[1], features)
-    alike = 0.0
     if task.mixed:
-        found = resemblance(task.pipeline, validation.inputs, softmax(logits, temperature))
-        alike = max(float(np.quantile(found, 1.0 - DISTANCE_QUANTILE)), 0.0)
-    return Recognizer(network, task.classes, task.pipeline, Calibration(temperature, threshold, distances, alike))
+        found = resemblance(task.pipeline, task.classes, validation.inputs, softmax(logits, temperature))
+        threshold, alike = 0.0, 0.0 if found is None else float(np.quantile(found, 1.0 - DISTANCE_QUANTILE))
+    else:
+        right = hits(sure.argmax(axis=1)[:, None], validation.labels)
+        found = resemblance(task.pipeline, task.classes, changed, sure)
+        threshold = least_value(sure.max(axis=1), right, accuracy)
+        alike = 0.0 if found is None else least_value(found, right, accuracy)
+    calibration = Calibration(temperature, threshold, distances, max(alike, 0.0))
+    return Recognizer(network, task.classes, task.pipeline, calibration)
 
 
 def figures(recognizer: Recognizer, samples: Samples) -> dict[str, float]:

@@ -15,8 +15,8 @@ from matgym.characterization.files import Measured
 from matgym.characterization.preprocessing import Pipeline
 from matgym.characterization.recognition.measures import softmax
 from matgym.characterization.recognition.metallicity import metallic_share
-from matgym.characterization.recognition.mixtures import resemblance
 from matgym.characterization.recognition.networks import Classifier, build_network
+from matgym.characterization.recognition.resemblance import resemblance
 from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject
 from matgym.learning.devices import device_of
@@ -54,8 +54,8 @@ class Calibration(ValueObject):
         temperature: the temperature of the softmax.
         threshold: the confidence below which there is no answer.
         distances: arrays of `matgym.learning.metrics.distance_model` of the features of training inputs.
-        resemblance: the cosine between a mixture's spectrum and the simulation of the answer below which there is no
-            answer (`matgym.characterization.recognition.mixtures.resemblance`); 0 for what is no mixture.
+        resemblance: the cosine between an input and the simulation of the answer below which there is no answer
+            (`matgym.characterization.recognition.resemblance`); 0 if it is not asked.
     """
 
     temperature: float
@@ -90,8 +90,11 @@ class Recognizer:
         """Return (B, classes) probabilities, (B,) distances, and (B,) resemblances, which are 1 if none is asked."""
         logits, features = outputs(self.network, inputs)
         found = softmax(logits, self.calibration.temperature)
-        alike = resemblance(self.pipeline, inputs, found) if self.calibration.resemblance else np.ones(len(found))
-        return found, distance(features, self.calibration.distances), alike
+        alike = None
+        if self.calibration.resemblance:
+            alike = resemblance(self.pipeline, self.classes, inputs, found)
+        far = distance(features, self.calibration.distances)
+        return found, far, np.ones(len(found)) if alike is None else alike
 
     def recognize(self, measured: Measured, best: int = 3) -> Answer:
         """Answer for one measurement.
@@ -111,7 +114,7 @@ class Recognizer:
             refusal = f"it differs from all training measurements: its distance is {far:.2f}, and 1 is the limit"
         elif alike < self.calibration.resemblance:
             refusal = (
-                f"no mixture explains it: the simulation of the answer resembles it by {alike:.2f}, and "
+                f"no answer explains it: the simulation of the best one resembles it by {alike:.2f}, and "
                 f"{self.calibration.resemblance:.2f} is the limit"
             )
         elif confidence < self.calibration.threshold:

@@ -106,13 +106,17 @@ def refusal_curve(
     return {share: float(right[: max(1, round((1.0 - share) * len(right)))].mean()) for share in shares}
 
 
-def refusal_threshold(probabilities: FloatArray, labels: Labels, accuracy: float) -> float:
-    """Return the lowest confidence above which the given accuracy is reached.
+def least_value(values: FloatArray, right: FloatArray, accuracy: float) -> float:
+    """Return the lowest value from which on answers have an accuracy.
+
+    Args:
+        values: (B,) numbers that are larger for surer answers, at most 1.
+        right: (B,) how right the answers are; see `hits`.
+        accuracy: the accuracy.
 
     Returns:
-        The threshold; 1 if no threshold reaches the accuracy.
+        The value; 1 if no value reaches the accuracy.
     """
-    confidence, right = probabilities.max(axis=1), hits(probabilities.argmax(axis=1)[:, None], labels)
-    order = np.argsort(-confidence, kind="stable")
+    order = np.argsort(-values, kind="stable")
     reached = np.flatnonzero(np.cumsum(right[order]) / np.arange(1, len(order) + 1) >= accuracy)
-    return float(confidence[order[reached[-1]]]) if len(reached) else 1.0
+    return float(values[order[reached[-1]]]) if len(reached) else 1.0

@@ -15,15 +15,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matgym.characterization.optical import Line, absorption_lines, absorption_of
 from matgym.characterization.recognition.augmentation import blurred, moved, noise
 from matgym.characterization.recognition.tasks import Range, RecognitionTask, Samples, log_uniform, uniform
 from matgym.characterization.recognition.tubes import tubes_between
 from matgym.characterization.spectral import NM_EV, AbsorptionPipeline
-from matgym.characterization.steps import Steps
-from matgym.errors import ConfigurationError
 from matgym.structures import Nanotube
 from matgym.typing import Float32Array, FloatArray
 
@@ -172,30 +169,6 @@ class SpeciesFromAbsorption(RecognitionTask):
             found.append(amounts)
         amounts = np.array(found) + 1e-12  # all alike where nothing fits
         return np.asarray(amounts / amounts.sum(axis=1, keepdims=True))
-
-
-def resemblance(pipeline: Steps, inputs: NDArray[Any], shares: FloatArray) -> FloatArray:
-    """Return (B,) cosines between inputs and the simulated spectra of mixtures: 1 if they are alike.
-
-    All lines are shifted together by the one of `SHIFTS_EV` that gives the largest cosine.
-
-    Args:
-        pipeline: steps of the network.
-        inputs: (B, 1, points) inputs.
-        shares: (B, C) shares of the classes.
-
-    Raises:
-        ConfigurationError: if the pipeline is not that of absorption spectra.
-    """
-    if not isinstance(pipeline, AbsorptionPipeline):
-        raise ConfigurationError(f"inputs of a {type(pipeline).__name__} are no spectra of mixtures")
-    spectra = inputs[:, 0].astype(np.float64)
-    measured = spectra / np.maximum(np.linalg.norm(spectra, axis=1, keepdims=True), 1e-12)
-    found = []
-    for shift in SHIFTS_EV:
-        mixed = shares @ templates(pipeline, shift)
-        found.append((mixed * measured).sum(axis=1) / np.maximum(np.linalg.norm(mixed, axis=1), 1e-12))
-    return np.asarray(np.max(found, axis=0))
 
 
 @cache
