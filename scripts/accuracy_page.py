@@ -25,6 +25,7 @@ All figures are of simulations: no measurement of a real instrument is among the
 training, "unseen" are conditions outside of their ranges, and "prototypes" are pymatgen's structure types, under the
 unseen conditions. Intervals are 95 % intervals over samples. "at 50 %" is the accuracy of the half of the answers with
 the highest probabilities. The calibration error is the expected one, over bins of equal width of the probability.
+"refused" is the share without an answer, and "answers" is the accuracy of the others.
 """
 
 
@@ -56,12 +57,14 @@ def accuracy(found):
         if any(row.get(name) is not None for row in found["accuracy"])
     ]
     head = ["conditions", found["task"]["level"], "network, %", "top 3, %", "at 50 %, %", "calibration error"]
+    head += ["refused, %", "answers, %", "calibration error of answers"]
     head += [text for _, text in extra] + [f"{name}, %" for name in others]
     lines = []
     for situation, level in places:
         network = rows.get((situation, level, "network"))
         cells = [situation, f"{level:g}", percent(network, "accuracy", spread=True), percent(network, "top_3")]
-        cells += [percent(network, "refused_0.5"), decimal(network, "calibration_error")]
+        cells += [percent(network, "refused_0.5"), decimal(network, "calibration_error"), percent(network, "refused")]
+        cells += [percent(network, "accuracy_of_answers"), decimal(network, "calibration_error_of_answers")]
         cells += [decimal(network, name) for name, _ in extra]
         lines.append([*cells, *(percent(rows.get((situation, level, name)), "accuracy") for name in others)])
     return table(head, lines)

@@ -169,11 +169,15 @@ class Trained(StudyJob):
             probabilities, refused = recognizer.probabilities(samples.inputs)
             answered = ~refused
             right = hits(probabilities.argmax(axis=1)[:, None], samples.labels)
-            answers = float(right[answered].mean()) if answered.any() else None
+            answers, calibration = None, None
+            if answered.any():
+                answers = float(right[answered].mean())
+                calibration = expected_calibration_error(probabilities[answered], samples.labels[answered])
             found.append(
                 {"task": self.task, "method": "network", "situation": self.situation, "level": level}
                 | measured(recognizer.classes, probabilities, samples)
                 | {"refused": float(refused.mean()), "accuracy_of_answers": answers}
+                | {"calibration_error_of_answers": calibration}
             )
         return pa.Table.from_pylist(found)
 
