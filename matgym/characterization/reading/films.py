@@ -37,6 +37,10 @@ LEAST_CONTRAST: Final = 0.4
 MOST_BLUR: Final = 0.8
 """Largest standard deviation of the blur of training micrographs, lattice constants."""
 
+MOST_SLOPE: Final = 0.25
+"""Largest change of the illumination of training micrographs from the middle to an edge. It was added after a training
+without it, whose network took slopes in images of little contrast for large crystallites."""
+
 QUANTITIES: Final = (Quantity("radius", 1.5, 20.0, logarithmic=True), Quantity("defects", 0.0, 1.0))
 """What is read: mean radius, lattice constants, and remaining share of the defects."""
 
@@ -153,7 +157,7 @@ class FilmMicrograph(ReadingTask):
     def augmented(self, inputs: "Tensor", rng: np.random.Generator) -> "Tensor":
         """Turn or mirror the images of a batch, by one symmetry of a square, and worsen each.
 
-        They are blurred, lose contrast, and get noise as of a lower dose.
+        They are blurred, lose contrast, and get a slope of the illumination and noise as of a lower dose.
         """
         import torch
 
@@ -163,4 +167,8 @@ class FilmMicrograph(ReadingTask):
         widths = np.repeat(rng.uniform(0.0, MOST_BLUR / self.pipeline.pixel, (count, 1)), 2, axis=1)
         contrasts = rng.uniform(LEAST_CONTRAST, 1.0, (count, 1, 1, 1)).astype(np.float32)
         dull = blurred(turned, widths) * torch.from_numpy(contrasts).to(inputs.device)
+        places = np.linspace(-1.0, 1.0, inputs.shape[2])
+        along, across = rng.uniform(-CONTRAST * MOST_SLOPE, CONTRAST * MOST_SLOPE, (2, count, 1))
+        slopes = (along * places)[:, :, None] + (across * places)[:, None]
+        dull += torch.from_numpy(slopes.astype(np.float32))[:, None].to(inputs.device)
         return dull + noise(dull, rng.uniform(0.0, CONTRAST * MOST_NOISE, count), rng)
