@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from matgym.characterization.curves import check_grid, rebinned, without_background
 from matgym.characterization.files import Spectrum
+from matgym.characterization.files.headers import NM_EV
 from matgym.characterization.steps import Steps
 from matgym.errors import RefusalError
 from matgym.typing import Float32Array, FloatArray
@@ -37,9 +38,6 @@ COARSEST_EV: Final = 0.02
 
 ENVIRONMENTS: Final = ("air", "dispersed")
 """The environments that a Raman spectrum can state, in the order of their channels."""
-
-NM_EV: Final = 1239.841984
-"""Wavelength times photon energy, nm eV (CODATA 2018)."""
 
 
 class RamanPipeline(Steps):

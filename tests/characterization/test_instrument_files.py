@@ -1,6 +1,7 @@
 """Files of instruments: what is read from files of the libraries' own writers, and thirty files that are refused."""
 
 import importlib.util
+import re
 import struct
 import zlib
 
@@ -212,6 +213,146 @@ def test_the_unit_of_a_scattering_curve_is_read(tmp_path, head, factor):
     assert np.array_equal(read.photons, COUNTS)
 
 
+def write_spectrum(path, *header, row="{0:.2f},{1:.1f}"):
+    path.write_text("\n".join([*header, *(row.format(*pair) for pair in zip(ANGLES, COUNTS, strict=True))]))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("head", "unit"),
+    [("shift (cm$^{-1}$),I", "1/cm"), ("# Excitation (nm): 532\nRaman shift (1/cm),I", "1/cm"),
+     ("Wavelength [nm],I", "nm"), ("Wavelength,I", "nm")],
+)  # fmt: skip
+def test_units_in_latex_and_before_numbers_are_told_apart(tmp_path, head, unit):
+    assert read_spectrum(write_spectrum(tmp_path / "a.csv", head)).unit == unit
+
+
+@pytest.mark.parametrize("unit", ["µm", "um", "Å", "microns", "m"])
+def test_wavelengths_in_other_units_are_not_taken_for_nanometres(tmp_path, unit):
+    with pytest.raises(FormatError, match=re.escape(unit) + r".*: a spectrum has 1/cm, nm or eV, so convert it"):
+        read_spectrum(write_spectrum(tmp_path / "a.csv", f"Wavelength ({unit}),I"))
+
+
+def test_a_given_unit_holds_where_only_a_comment_names_a_length(tmp_path):
+    file = write_spectrum(tmp_path / "a.csv", "# Laser (nm): 785", "x,y")
+    assert read_spectrum(file, unit="1/cm").unit == "1/cm"
+
+
+@pytest.mark.parametrize(
+    ("head", "energy"),
+    [("# laser 532 nm", 2.3305), ("# Laser=\t633nm", 1.9587), ("# 785 nm excitation", 1.5794),
+     ("# Laser wavelength (nm): 514.5", 2.4098), ("# excitation energy 1.96 eV", 1.96), ("# laser power 10 mW", None),
+     ("# laser spot 500 nm", None)],
+)  # fmt: skip
+def test_the_laser_of_a_header_is_read(tmp_path, head, energy):
+    """Energies are 1239.84 nm eV over the wavelengths."""
+    file = write_spectrum(tmp_path / "a.csv", head, "Raman shift (1/cm),I")
+    assert read_spectrum(file).laser_ev == (None if energy is None else pytest.approx(energy, abs=1e-4))
+
+
+def test_another_laser_than_that_of_the_header_is_refused(tmp_path):
+    file = write_spectrum(tmp_path / "a.csv", "# laser 532 nm", "Raman shift (1/cm),I")
+    assert read_spectrum(file, laser_ev=2.33).laser_ev == 2.33  # as people round it
+    with pytest.raises(FormatError, match=r"states a laser of 2\.3305 eV, and laser_ev=1\.96 was given"):
+        read_spectrum(file, laser_ev=1.96)
+
+
+def test_the_wavelength_of_a_header_is_read_and_another_one_is_refused(tmp_path):
+    file = write_spectrum(tmp_path / "a.xy", "# Wavelength 0.7107 A", row="{0} {1}")
+    read = read_pattern(file)
+    assert (read.wavelength_angstrom, read.source.scale) == (0.7107, "header")
+    assert read_pattern(file, wavelength_angstrom=0.71073).wavelength_angstrom == 0.71073
+    with pytest.raises(FormatError, match=r"states a wavelength of 0\.7107 Å, and wavelength_angstrom=1\.5406 was"):
+        read_pattern(file, wavelength_angstrom=1.5406)
+    in_nm = write_spectrum(tmp_path / "b.xy", "lambda (nm) = 0.15406", row="{0} {1}")
+    assert read_pattern(in_nm).wavelength_angstrom == pytest.approx(1.5406)
+
+
+@pytest.mark.parametrize("head", ["theta (deg), I", "d (Å), I", "d (nm), I", "E (keV), I", "Q (A-1), I"])
+def test_a_powder_pattern_over_another_quantity_is_refused(tmp_path, head):
+    with pytest.raises(FormatError, match="a powder pattern has angles 2θ in degrees, so convert it"):
+        read_pattern(write_spectrum(tmp_path / "a.csv", head), wavelength_angstrom=1.54)
+
+
+@pytest.mark.parametrize("head", ["2theta (deg), I", "K-Alpha1 [Å],1.5406\nAngle,Intensity", "x, y"])
+def test_a_powder_pattern_over_angles_is_read(tmp_path, head):
+    read = read_pattern(write_spectrum(tmp_path / "a.csv", head), wavelength_angstrom=1.54)
+    assert np.allclose(read.two_theta_deg, ANGLES, atol=0.005)
+
+
+@pytest.mark.parametrize("row", ["100 23,4", "100,0 23", "100,5 23,4", "100.5\t1,234", "100.5;1,234"])
+def test_commas_that_may_be_points_or_thousands_are_refused(tmp_path, row):
+    file = tmp_path / "a.csv"
+    file.write_text("Raman shift (1/cm)\n" + row)
+    with pytest.raises(FormatError, match="in line 2, where commas may be decimal points or separate thousands"):
+        read_spectrum(file)
+
+
+def test_a_column_that_counts_rows_is_refused(tmp_path):
+    """As `DataFrame.to_csv` writes one."""
+    file = tmp_path / "a.csv"
+    rows = [f"{row},{x},{y}" for row, (x, y) in enumerate(zip(ANGLES, COUNTS, strict=True))]
+    file.write_text("\n".join([",Raman shift (1/cm),Intensity", *rows]))
+    with pytest.raises(FormatError, match="counts its rows in its first column: leave that column out"):
+        read_spectrum(file)
+    errors = [f"{row},{y},3" for row, y in enumerate(COUNTS)]  # a third column of errors
+    file.write_text("\n".join(["Raman shift (1/cm),Intensity,Error", *errors]))
+    assert np.array_equal(read_spectrum(file).intensity, COUNTS)
+
+
+@pytest.mark.parametrize(("height", "unit", "right"), [(0.05, "nm", True), (50.0, "pm", True), (0.05, "µm", False)])
+def test_width_and_height_of_a_pixel_have_units_of_their_own(tmp_path, height, unit, right):
+    file = tmp_path / "a.ome.tif"
+    size = {"PhysicalSizeX": 0.05, "PhysicalSizeXUnit": "nm", "PhysicalSizeY": height, "PhysicalSizeYUnit": unit}
+    tifffile.imwrite(file, PIXELS, ome=True, metadata={"axes": "YX", **size})
+    if right:
+        assert read_micrograph(file).pixel_size == pytest.approx(0.05)
+    else:
+        with pytest.raises(FormatError, match=r"has pixels of 0\.05 x 50 nm: resample it to square pixels"):
+            read_micrograph(file)
+
+
+def test_pages_of_a_tiff_are_a_stack_and_a_thumbnail_is_none(tmp_path):
+    for name, reduced in (("a.tif", 0), ("b.tif", 1)):
+        with tifffile.TiffWriter(tmp_path / name) as file:
+            file.write(PIXELS)
+            file.write(PIXELS[::2, ::2], subfiletype=reduced)
+    with pytest.raises(FormatError, match="is a stack of 2 images"):
+        read_micrograph(tmp_path / "a.tif", pixel_nm=0.05)
+    assert np.array_equal(read_micrograph(tmp_path / "b.tif", pixel_nm=0.05).pixels, PIXELS)
+
+
+def test_a_tiff_that_stores_white_as_zero_is_turned(tmp_path):
+    """Pillow shows such a file with the same brightness as its turned values."""
+    file, pixels = tmp_path / "a.tif", PIXELS.astype(np.uint8)
+    tifffile.imwrite(file, pixels, photometric="miniswhite")
+    read = read_micrograph(file, pixel_nm=0.05).pixels
+    assert np.array_equal(read, np.asarray(Image.open(file)))
+    assert np.array_equal(read, 255 - pixels)
+    tifffile.imwrite(file, pixels.astype(np.float32), photometric="miniswhite")
+    with pytest.raises(FormatError, match="stores white as 0 in pixels of type float32: store black as 0"):
+        read_micrograph(file, pixel_nm=0.05)
+
+
+def test_an_argument_of_the_other_kind_than_the_scale_is_refused(tmp_path):
+    file = tmp_path / "a.tif"
+    for unit, wrong, right in (("1/nm", "pixel_nm", "pixel_per_nm"), ("nm", "pixel_per_nm", "pixel_nm")):
+        tifffile.imwrite(file, PIXELS, imagej=True, resolution=(6.0, 6.0), metadata={"unit": unit})
+        with pytest.raises(FormatError, match=f"has a scale in '{unit}'.* and {wrong} was given: give {right}"):
+            read_micrograph(file, **{wrong: 0.04})
+        assert read_micrograph(file, **{right: 0.04}).pixel_size == 0.04
+
+
+def test_a_diffraction_pattern_in_mrc_takes_its_scale_from_the_argument(tmp_path):
+    """The format has lengths only."""
+    mrcfile = pytest.importorskip("mrcfile")
+    with mrcfile.new(tmp_path / "a.mrc") as file:
+        file.set_data(PIXELS)
+        file.voxel_size = 0.8
+    read = read_micrograph(tmp_path / "a.mrc", pixel_per_nm=0.17)
+    assert (read.kind, read.pixel_size) == ("diffraction", 0.17)
+
+
 def test_a_rounded_maximum_is_not_saturated():
     """A detector cuts a curve off; rounding leaves at most 2.4 times as many points at the top as at the next step."""
     x = np.linspace(-1.0, 1.0, 2001)
@@ -273,13 +414,21 @@ IMAGES = {
                 {"pixel_nm": 0.1}, "is a colour image"),
     "a bomb": ("a.png", huge_png, {"pixel_nm": 0.1}, "states 100000 x 100000 pixels: give 8,192 rows"),
     "a png without size": ("a.png", lambda f: Image.fromarray(PIXELS.astype("u1")).save(f), {}, "has no scale"),
+    "a tiff as png": ("a.png", lambda f: tifffile.imwrite(f.with_suffix(".tif"), PIXELS) or
+                      f.with_suffix(".tif").rename(f), {"pixel_nm": 0.1}, "no .png file: it has no header of one"),
     "half a png": ("a.png", lambda f: cut(lambda g: Image.fromarray(PIXELS.astype("u1")).save(g), f),
                    {"pixel_nm": 0.1}, "is damaged or no .png file"),
 }  # fmt: skip
 
 OPTIONAL = {
     "half an mrc": ("mrcfile", "a.mrc", b"\x20\0\0\0\x18\0\0\0\x01\0\0\0" + bytes(500), "is damaged or no .mrc file"),
-    "a huge mrc": ("mrcfile", "a.mrc", struct.pack("<iii", 10**6, 10**6, 1) + bytes(1012), "states 1 x 1000000"),
+    "a huge mrc": (
+        "mrcfile",
+        "a.mrc",
+        struct.pack("<iii", 10**6, 10**6, 1) + bytes(196) + b"MAP " + bytes(812),
+        "states 1 x 1000000",
+    ),
+    "a packed mrc": ("mrcfile", "a.mrc", bytes(range(1, 256)) * 8, "is damaged or no .mrc file: Map ID"),
     "zeros as dm3": ("ncempy", "a.dm3", bytes(4096), "is damaged or no .dm3 file"),
     "text as emd": ("ncempy", "a.emd", b"text", "is damaged or no .emd file"),
     "zeros as ser": ("ncempy", "a.ser", bytes(64), "is damaged or no .ser file"),

@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
+from matgym.characterization.files.headers import check_angles, laser_of, stated_unit, unit_of, wavelength_of
 from matgym.characterization.files.records import (
     MOST_POINTS,
     Environment,
@@ -28,19 +29,6 @@ SPECTRUM_TEXT: Final = (".txt", ".csv", ".dat")
 COMMENTS: Final = ("#", "!", ";", "'", "/", "*", "%", '"')
 """How lines of comments begin."""
 
-UNITS: Final[tuple[tuple[str, str | None], ...]] = (
-    (r"1\s*/\s*nm\b|\bnm\s*\^?\s*[-−⁻]\s*[1¹]", "1/nm"),
-    (r"1\s*/\s*(?:å|ang|a\b)|(?:å|ang\w*)\s*\^?\s*[-−⁻]\s*[1¹]|\ba\s*\^\s*-\s*1", "1/angstrom"),
-    (r"cm\s*\^?\s*[-−⁻]\s*[1¹]|1\s*/\s*cm|wave\s*number|raman shift", "1/cm"),
-    (r"(?<!\d)(?<!\d )\bnm\b|nanomet|wavelength(?![^\n]*\d)", "nm"),
-    (r"(?<!\d)(?<!\d )\bev\b|electron\s*volt", "eV"),
-    (r"(?<!\d)(?<!\d )(?:\b[tg]hz\b|\bpm\b|\bµm\b|\bum\b|\bå(?!\w)|\bkev\b)|2\s*theta|2θ", None),
-)
-"""Words of a header and the unit that they mean; None for units of no curve that is read here.
-
-A unit after a number, as in "laser 532 nm", is that of the number.
-"""
-
 
 def read_pattern(path: Path | str, *, wavelength_angstrom: float | None = None) -> Pattern:
     """Read a powder X-ray diffraction pattern.
@@ -48,11 +36,12 @@ def read_pattern(path: Path | str, *, wavelength_angstrom: float | None = None) 
     Args:
         path: .xy, .xye, .csv, .txt or .dat file of columns (2θ in degrees, intensity, and an error that is ignored), or
             .xrdml file with one scan.
-        wavelength_angstrom: wavelength, Å. Required for text, which does not state it; for .xrdml it replaces the
-            wavelength of the file.
+        wavelength_angstrom: wavelength, Å. Required for text whose header does not state it, as in "wavelength
+            1.5406"; for .xrdml it replaces the wavelength of the file.
 
     Raises:
-        FormatError: if the file cannot be read, is damaged or empty, or its angles do not increase.
+        FormatError: if the file cannot be read, is damaged or empty, its angles do not increase, or the header of text
+            states other units than degrees 2θ or another wavelength.
         ConfigurationError: if the wavelength is missing or out of range.
     """
     path = Path(path)
@@ -64,15 +53,14 @@ def read_pattern(path: Path | str, *, wavelength_angstrom: float | None = None) 
         angles, counts, stated = _xrdml(path, text)
     else:
         angles, counts, header = _columns(path, text)
-        named = _stated(header)
-        if named and named[1] in {"1/nm", "1/angstrom", "1/cm", "eV"}:
-            raise FormatError(f"{path} states {named[0]!r}: a powder pattern has angles 2θ in degrees, so convert it")
-        stated = None
+        check_angles(path, header)
+        stated = wavelength_of(path, header, wavelength_angstrom)
     wavelength = stated if wavelength_angstrom is None else wavelength_angstrom
     if wavelength is None:
         raise ConfigurationError(f"{path} states no wavelength: give wavelength_angstrom, such as 1.5406 for copper Kα")
     require_within(0.1, 5.0, wavelength_angstrom=wavelength)
-    scale = "kAlpha1" if wavelength_angstrom is None else "argument"
+    own = "kAlpha1" if suffix == ".xrdml" else "header"
+    scale = own if wavelength_angstrom is None else "argument"
     return Pattern(angles, counts, wavelength, Source(str(path), digest, scale))
 
 
@@ -88,11 +76,12 @@ def read_spectrum(
     Args:
         path: .txt, .csv or .dat file of two columns: Raman shift, wavelength or energy, and intensity.
         unit: unit of the first column. Required if the header of the file does not state it.
-        laser_ev: energy of the laser of a Raman spectrum, eV.
+        laser_ev: energy of the laser of a Raman spectrum, eV, if the header does not state it, as in "laser 633 nm".
         environment: environment of the tubes of a Raman spectrum: "air", or "dispersed" in water.
 
     Raises:
-        FormatError: if the file cannot be read, is damaged or empty, or states no unit or another one.
+        FormatError: if the file cannot be read, is damaged or empty, or states no unit or another one, or another
+            laser.
         ConfigurationError: if `unit` is unknown, or the laser or the environment does not fit; see `Spectrum`.
     """
     path = Path(path)
@@ -102,8 +91,10 @@ def read_spectrum(
         raise FormatError(f"{path} is no spectrum: give a file of {', '.join(SPECTRUM_TEXT)}")
     text, digest = _text(path)
     x, intensity, header = _columns(path, text)
-    stated = _unit_of(path, header, unit, "unit", "a spectrum", ("1/cm", "nm", "eV"))
-    source = Source(str(path), digest, "header" if _stated(header) else "argument")
+    stated = unit_of(path, header, unit, "unit", "a spectrum", ("1/cm", "nm", "eV"))
+    source = Source(str(path), digest, "header" if stated_unit(header) else "argument")
+    if stated == "1/cm":
+        laser_ev = laser_of(path, header, laser_ev)
     return Spectrum(x, cast("SpectrumUnit", stated), intensity, source, laser_ev, environment)
 
 
@@ -125,34 +116,9 @@ def read_scattering(path: Path | str, *, unit: ScatteringUnit | None = None) -> 
         raise FormatError(f"{path} is no scattering curve: give a file of {', '.join(SPECTRUM_TEXT)}")
     text, digest = _text(path)
     q, photons, header = _columns(path, text)
-    stated = _unit_of(path, header, unit, "q_unit", "a scattering curve", ("1/nm", "1/angstrom"))
-    source = Source(str(path), digest, "header" if _stated(header) else "argument")
+    stated = unit_of(path, header, unit, "q_unit", "a scattering curve", ("1/nm", "1/angstrom"))
+    source = Source(str(path), digest, "header" if stated_unit(header) else "argument")
     return Scattering(10.0 * q if stated == "1/angstrom" else q, photons, source)
-
-
-def _stated(header: str) -> tuple[str, str | None] | None:
-    """Return the first words of a header that state a unit, and the unit: of the last line, or else of any."""
-    for part in (header.rpartition("\n")[2], header):
-        for words, unit in UNITS:
-            if said := re.search(words, part, re.IGNORECASE):
-                return said[0], unit
-    return None
-
-
-def _unit_of(path: Path, header: str, given: str | None, argument: str, what: str, known: tuple[str, ...]) -> str:
-    """Return the unit of the first column, by the header of a file or an argument.
-
-    Raises:
-        FormatError: if none of them states one of the known units, or they differ.
-    """
-    named, units = _stated(header), f"{', '.join(known[:-1])} or {known[-1]}"
-    if named is None and given is None:
-        raise FormatError(f"{path} states no unit of its first column: {what} has {units}; give {argument}")
-    if named is not None and named[1] not in known:
-        raise FormatError(f"{path} states {named[0]!r}: {what} has {units}, so convert it")
-    if named is not None and given is not None and named[1] != given:
-        raise FormatError(f"{path} states {named[0]!r}, and {argument}={given!r} was given: give the unit of the file")
-    return str(named[1] if named else given)
 
 
 def _text(path: Path) -> tuple[str, str]:
@@ -177,19 +143,13 @@ def _columns(path: Path, text: str) -> tuple[FloatArray, FloatArray, str]:
         if not stripped or stripped.startswith(COMMENTS):
             header += [stripped] if stripped and not rows else []
             continue
-        # Between semicolons or tabs, as Europe's spreadsheets write them, a comma is the point of a decimal.
-        points = ";" in stripped or ("\t" in stripped and "." not in stripped)
-        plain = stripped.replace(",", "." if points else " ").replace(";", " ")
-        try:
-            row = [float(cell) for cell in plain.split()]
-        except ValueError:
+        row = _numbers(stripped)
+        if row is None:
             if rows:
-                raise FormatError(f"{path} has {stripped[:40]!r} in line {number}: give numbers in columns") from None
+                raise FormatError(f"{path} has {stripped[:40]!r} in line {number}: give numbers in columns")
             header.append(stripped)
             continue
-        if len(row) not in {2, 3} or (width and len(row) != width):
-            wanted = f"{width}, as before" if width else "2 or 3"
-            raise FormatError(f"{path} has {len(row)} numbers in line {number}: give {wanted}")
+        _check_row(path, number, stripped, len(row), width)
         width = len(row)
         rows.append(row)
         if len(rows) > MOST_POINTS:
@@ -197,9 +157,62 @@ def _columns(path: Path, text: str) -> tuple[FloatArray, FloatArray, str]:
     if not rows:
         raise FormatError(f"{path} has no rows of numbers: give two columns")
     table = np.array(rows)
+    if width == 3 and _is_numbered(table):
+        raise FormatError(f"{path} counts its rows in its first column: leave that column out")
     if (np.diff(table[:, 0]) < 0.0).all():
         table = table[::-1]
     return table[:, 0], table[:, 1], "\n".join(header)
+
+
+def _check_row(path: Path, number: int, line: str, count: int, width: int) -> None:
+    """Check the numbers of a line.
+
+    Args:
+        path: the file.
+        number: number of the line, from 1.
+        line: the line.
+        count: number of its numbers.
+        width: number of those of the lines before; 0 if there are none.
+
+    Raises:
+        FormatError: if their number is wrong, or it is not clear what its commas are.
+    """
+    if _is_ambiguous(line):
+        raise FormatError(
+            f"{path} has {line[:40]!r} in line {number}, where commas may be decimal points or separate thousands: "
+            "write decimal points and no thousands"
+        )
+    if count not in {2, 3} or (width and count != width):
+        wanted = f"{width}, as before" if width else "2 or 3"
+        raise FormatError(f"{path} has {count} numbers in line {number}: give {wanted}")
+
+
+def _numbers(line: str) -> list[float] | None:
+    """Return the numbers of a line; None if it holds something else."""
+    plain = line.replace(",", "." if _has_decimal_commas(line) else " ").replace(";", " ")
+    try:
+        return [float(cell) for cell in plain.split()]
+    except ValueError:
+        return None
+
+
+def _has_decimal_commas(line: str) -> bool:
+    """Return whether commas are decimal points: between semicolons or tabs, as Europe's spreadsheets write them."""
+    return ";" in line or ("\t" in line and "." not in line)
+
+
+def _is_ambiguous(line: str) -> bool:
+    """Return whether a comma inside of a number of a line may be a decimal point or separate thousands."""
+    if _has_decimal_commas(line):
+        return "," in line and "." in line
+    return bool(re.search(r"\d,\d", line) and re.search(r"[^\s,]\s+[^\s,]", line))
+
+
+def _is_numbered(table: FloatArray) -> bool:
+    """Return whether the first column counts rows, from 0 or 1, and the second is in order, as places are."""
+    first, steps = table[0, 0], np.diff(table[:, 1])
+    counts = first in {0.0, 1.0} and (table[:, 0] == first + np.arange(len(table))).all()
+    return bool(counts and ((steps > 0.0).all() or (steps < 0.0).all()))
 
 
 def _xrdml(path: Path, text: str) -> tuple[FloatArray, FloatArray, float | None]:

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 
+from matgym.characterization.files.headers import NM_EV
 from matgym.characterization.optical import Line, absorption_lines, absorption_of
 from matgym.characterization.recognition.augmentation import blurred, moved, noise
 from matgym.characterization.recognition.tasks import Range, RecognitionTask, Samples, log_uniform, uniform
 from matgym.characterization.recognition.tubes import tubes_between
-from matgym.characterization.spectral import NM_EV, AbsorptionPipeline
+from matgym.characterization.spectral import AbsorptionPipeline
 from matgym.structures import Nanotube
 from matgym.typing import Float32Array, FloatArray
 
