@@ -317,7 +317,7 @@ def _read(path: Path | str, what: str, given: Mapping[str, Any]) -> Measured:
 
 def _recognised(what: str, record: Any, best: int, model: Path | str | None) -> Characterization:
     """Answer a question whose answer is a class or a mixture of classes."""
-    from matgym.characterization.layer_scale import pixel_factor
+    from matgym.characterization.layer_scale import pixel_factor, scale_refusal
     from matgym.characterization.recognition.learned import STORE, load_recognizer
     from matgym.characterization.recognition.registry import task_of
     from matgym.characterization.untrained import require_trained
@@ -335,11 +335,7 @@ def _recognised(what: str, record: Any, best: int, model: Path | str | None) -> 
     prepared = pipeline.of(record)[0]
     factor = None if answer.refusal else pixel_factor(pipeline, prepared, simulated)
     if factor is not None:
-        answer = replace(
-            answer,
-            refusal=f"the layer lines of {answer.best[0][0]} fit it best with pixels {factor:.2f} times as wide: check "
-            f"its scale of {record.pixel_size:.4g} {record.unit}",
-        )
+        answer = replace(answer, refusal=scale_refusal(answer.best[0][0], factor, record))
     return Characterization(
         task.name, task.question, answer, record, prepared, simulated, axes=pipeline.axes, mixed=task.mixed
     )

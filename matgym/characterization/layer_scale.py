@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from matgym.characterization.files import Micrograph
 from matgym.characterization.preprocessing import DiffractionPipeline, ImagePipeline, Pipeline
 from matgym.characterization.scaling import power_spectra
 from matgym.typing import Float32Array, FloatArray
@@ -51,6 +52,14 @@ def pixel_factor(pipeline: Pipeline, prepared: Float32Array, simulated: Float32A
         return None
     stretch = float(STRETCHES[cosines.argmax()])
     return 1.0 / stretch if kind == "diffraction" else stretch  # an image with wider pixels has lower frequencies
+
+
+def scale_refusal(name: str, factor: float, measured: Micrograph) -> str:
+    """Return the sentence that refuses a measurement whose pixels must be wider by a factor to show a tube."""
+    return (
+        f"the layer lines of {name} fit it best with pixels {factor:.2f} times as wide: check its scale of "
+        f"{measured.pixel_size:.4g} {measured.unit}"
+    )
 
 
 def _lines(pipeline: DiffractionPipeline | ImagePipeline, inputs: Float32Array, step_per_nm: float) -> FloatArray:

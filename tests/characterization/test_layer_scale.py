@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from matgym.characterization import characterize, virtual_microscope
-from matgym.characterization.diffraction import Detector, Exposure
 from matgym.characterization.files import Micrograph
-from matgym.characterization.layer_scale import pixel_factor
+from matgym.characterization.layer_scale import pixel_factor, scale_refusal
 from matgym.characterization.recognition.registry import TASKS
 from matgym.structures import Nanotube
 
@@ -28,16 +27,22 @@ def test_layer_lines_tell_the_width_of_a_pixel(kind, factor):
     assert found == (None if factor == 1.0 else pytest.approx(1.0 / factor, rel=0.04))
 
 
-def test_a_wrong_scale_gives_no_other_tube():
-    """The network alone names (9,5) with a probability of 0.99 where pixels are said to be wider by a tenth."""
-    detector = Detector(512, 0.0055, beam_stop_per_angstrom=0.09)
-    tube, rng = Nanotube(10, 5), np.random.default_rng(0)
-    record = virtual_microscope(tube, rng, detector=detector, exposure=Exposure(2e4))
-    right = characterize(record)
+@pytest.mark.parametrize("kind", TASK_OF)
+@pytest.mark.parametrize("factor", [0.9, 1.05, 1.1, 1.2])
+def test_a_wrong_scale_gives_no_other_tube(kind, factor):
+    """Networks alone name (9,5) or (11,5) with probabilities of up to 0.99 where pixels are wider by 5 or 10 %."""
+    right = characterize(measured(kind, 1.0))
     assert (right.classes, right.answer.refusal) == (("(10,5)",), "")
-    wrong = characterize(Micrograph(record.pixels, 1.1 * record.pixel_size, record.kind))
-    assert "the layer lines of (9,5) fit it best with pixels 0.9" in wrong.answer.refusal
-    assert "check its scale of 0.0605 1/nm" in wrong.answer.refusal
+    assert characterize(measured(kind, factor)).answer.refusal
+
+
+def test_the_refusal_names_the_scale_and_the_factor():
+    task, record = TASKS["chirality-hrtem"], measured("image", 1.05)
+    prepared = task.pipeline.of(record)[0]
+    factor = pixel_factor(task.pipeline, prepared, task.simulated("(11,5)", task.pipeline))
+    sentence = scale_refusal("(11,5)", factor, record)
+    assert sentence.startswith("the layer lines of (11,5) fit it best with pixels 0.9")
+    assert sentence.endswith("times as wide: check its scale of 0.04725 nm")
 
 
 def test_measurements_without_layer_lines_are_not_checked():
