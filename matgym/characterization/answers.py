@@ -332,7 +332,7 @@ def _recognised(what: str, record: Any, best: int, model: Path | str | None) -> 
     if task.mixed:
         kept = tuple(each for rank, each in enumerate(answer.best) if rank < best or each[1] >= PRESENT)
         answer = replace(answer, best=kept)
-    prepared = pipeline.of(record)[0]
+    prepared = pipeline.shown(pipeline.of(record)[0])
     factor = None if answer.refusal else pixel_factor(pipeline, prepared, simulated)
     if factor is not None:
         answer = replace(answer, refusal=scale_refusal(answer.best[0][0], factor, record))

@@ -72,7 +72,7 @@ def _lines(pipeline: DiffractionPipeline | ImagePipeline, inputs: Float32Array, 
         half = len(above) // 2
         found = above[half:] + above[half:0:-1]
     found[: round(EQUATOR_PER_NM[pipeline.kind] / step_per_nm)] = 0.0
-    return found
+    return np.asarray(found)
 
 
 def _stretched(lines: FloatArray, factor: float, first: float) -> FloatArray:

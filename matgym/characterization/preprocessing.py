@@ -22,6 +22,8 @@ from matgym.characterization.alignment import (
 from matgym.characterization.crystal_steps import CrystalPipeline
 from matgym.characterization.curves import rebinned, without_background
 from matgym.characterization.files import Micrograph, Pattern
+from matgym.characterization.indexing import FIGURES, figures_of_merit
+from matgym.characterization.lattices import centrings
 from matgym.characterization.scaling import (
     COARSE,
     Walls,
@@ -182,12 +184,15 @@ class ImagePipeline(Steps):
 class PatternPipeline(Steps):
     """The steps for powder patterns: one wavelength, one grid, no background, square roots, highest point 1.
 
+    Peaks are found before, in the pattern as it was measured.
+
     Attributes:
         kind: "powder".
         wavelength_angstrom: wavelength, Å; angles of other wavelengths are converted.
         start_deg: first 2θ of the grid, degrees.
         stop_deg: last 2θ of the grid, degrees.
         points: number of points of the grid.
+        indexed: whether the figures of merit of lattices, `figures_of_merit`, are beside the pattern.
     """
 
     kind: Literal["powder"] = "powder"
@@ -195,6 +200,7 @@ class PatternPipeline(Steps):
     start_deg: float = Field(default=10.0, gt=0.0, le=160.0)
     stop_deg: float = Field(default=80.0, gt=0.0, le=170.0)
     points: int = Field(default=1024, ge=64, le=16384)
+    indexed: bool = False
 
     @model_validator(mode="after")
     def _check_range(self) -> Self:
@@ -204,8 +210,13 @@ class PatternPipeline(Steps):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Shape (1, points) of one input of the network."""
-        return 1, self.points
+        """Shape (1, points + beside) of one input of the network."""
+        return 1, self.points + self.beside
+
+    @property
+    def beside(self) -> int:
+        """Number of figures of merit."""
+        return len(centrings()) * FIGURES if self.indexed else 0
 
     @property
     def axes(self) -> tuple[tuple[str, FloatArray], ...]:
@@ -218,7 +229,7 @@ class PatternPipeline(Steps):
         return np.linspace(self.start_deg, self.stop_deg, self.points)
 
     def apply(self, counts: FloatArray, two_theta_deg: ArrayLike, wavelength_angstrom: float) -> Float32Array:
-        """Return (B, 1, points) inputs of (B, X) patterns on one grid.
+        """Return (B, 1, points + beside) inputs of (B, X) patterns on one grid.
 
         Raises:
             RefusalError: if the grid does not cover that of the network, or is too coarse.
@@ -235,16 +246,20 @@ class PatternPipeline(Steps):
         inside = (angles >= self.start_deg) & (angles <= self.stop_deg)
         if (own := float(np.diff(angles[inside]).max())) > COARSE * step:
             raise RefusalError(f"the pattern has steps of {own:.3g}°: the network needs {COARSE * step:.3g}° or less")
+        figures = [figures_of_merit(row[inside], angles[inside], self.wavelength_angstrom).ravel()
+                   for row in counts] if self.indexed else []  # fmt: skip
         before, after = int(angles[0] > self.start_deg), int(angles[-1] < self.stop_deg)
         counts = np.pad(counts, ((0, 0), (before, after)), mode="edge")
         angles = np.concatenate([[self.start_deg] * before, angles, [self.stop_deg] * after])
         values = rebinned(counts, angles, self.two_theta_deg)
         peaks = without_background(values, max(int(BACKGROUND_DEG / step), 3))
         highest = peaks.max(axis=1, keepdims=True)
-        return np.asarray(np.sqrt(peaks / np.where(highest > 0.0, highest, 1.0)), dtype=np.float32)[:, None]
+        found = np.sqrt(peaks / np.where(highest > 0.0, highest, 1.0))
+        found = np.concatenate([found, figures], axis=1) if self.indexed else found
+        return np.asarray(found, dtype=np.float32)[:, None]
 
     def of(self, measured: Pattern) -> Float32Array:
-        """Return the (1, 1, points) input of one pattern.
+        """Return the (1, 1, points + beside) input of one pattern.
 
         Raises:
             RefusalError: if it is no powder pattern, its range does not cover the grid, or its steps are too coarse.

@@ -119,7 +119,7 @@ def _check_agreement(path: Path, what: str, unit: str, stated: float, **given: f
         FormatError: if they do not.
     """
     ((name, value),) = given.items()
-    if is_number(value) and abs(float(value) - stated) > AGREEMENT * stated:
+    if value is not None and is_number(value) and abs(float(value) - stated) > AGREEMENT * stated:
         raise FormatError(
             f"{path} states {what} of {stated:.5g} {unit}, and {name}={value} was given: give that of the file, or "
             "leave it out"

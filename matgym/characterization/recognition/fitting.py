@@ -96,7 +96,8 @@ def fit_network(
     fits them best: a temperature is fitted in any case, and without it a network that becomes too sure seems to worsen.
     """
     torch.manual_seed(config.seed)
-    net = make_network(config.network, config.settings, learned.inputs.shape[1:], len(task.classes))
+    shape, beside = learned.inputs.shape[1:], task.pipeline.beside
+    net = make_network(config.network, config.settings, shape, len(task.classes), beside)
 
     changed = changed_inputs(task, validation.inputs) if config.augmented else validation.inputs
 

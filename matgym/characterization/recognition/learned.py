@@ -235,7 +235,8 @@ def load_recognizer(path: Path | str) -> Recognizer:
 
 
 def _built(card: RecognitionCard, tensors: dict[str, torch.Tensor]) -> Recognizer:
-    build = partial(build_network, card.network, card.settings, card.pipeline.shape, len(card.classes))
+    outputs, beside = len(card.classes), card.pipeline.beside
+    build = partial(build_network, card.network, card.settings, card.pipeline.shape, outputs, beside)
     network = filled(build, part(tensors, "network")).eval()
     distances = stored_distances(tensors, network.last.in_features)
     calibration = Calibration(card.temperature, card.threshold, distances, card.resemblance)

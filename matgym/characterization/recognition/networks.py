@@ -54,16 +54,20 @@ def settings_of(name: str, given: Mapping[str, Any] | None = None) -> dict[str, 
     return asdict(validated(CrystalSettings, chosen, name)) if name == "crystal" else network_settings(name, chosen)
 
 
-def make_network(name: str, settings: Mapping[str, Any], shape: Sequence[int], outputs: int) -> "Classifier":
+def make_network(
+    name: str, settings: Mapping[str, Any], shape: Sequence[int], outputs: int, beside: int = 0
+) -> "Classifier":
     """Return a network with fresh weights; see `build_network`.
 
     Raises:
         ConfigurationError: if a setting is out of range, or the network has too many weights.
     """
-    return bounded(lambda: build_network(name, settings, shape, outputs))
+    return bounded(lambda: build_network(name, settings, shape, outputs, beside))
 
 
-def build_network(name: str, settings: Mapping[str, Any], shape: Sequence[int], outputs: int) -> "Classifier":
+def build_network(
+    name: str, settings: Mapping[str, Any], shape: Sequence[int], outputs: int, beside: int = 0
+) -> "Classifier":
     """Return a network with fresh weights, of any number.
 
     Args:
@@ -71,6 +75,8 @@ def build_network(name: str, settings: Mapping[str, Any], shape: Sequence[int], 
         settings: settings that differ from `DEFAULTS`.
         shape: (channels, height, width) of images, or (channels, points) of patterns.
         outputs: number of classes.
+        beside: number of the last values of the first channel that are no points of a curve: they go past the
+            convolutions to the fully connected layers.
 
     Raises:
         ConfigurationError: if a setting is out of range, or the shape is neither.
@@ -89,7 +95,7 @@ def build_network(name: str, settings: Mapping[str, Any], shape: Sequence[int], 
     elif name != "linear":
         stack = {"lenet": layers.lenet, "alexnet": layers.alexnet, "vgg": layers.vgg}[name]
         body = stack(shape[0], chosen["channels"])
-    return ConvolutionClassifier(body, shape, hidden, dropout, outputs)
+    return ConvolutionClassifier(body, shape, hidden, dropout, outputs, beside)
 
 
 class Classifier(nn.Module):
@@ -138,14 +144,22 @@ class CrystalClassifier(Classifier):
 
 
 class ConvolutionClassifier(Classifier):
-    """A body of convolutions, and a head of fully connected layers."""
+    """A body of convolutions, and a head of fully connected layers, which sees values beside a curve as well."""
 
     def __init__(
-        self, body: Sequence[nn.Module], shape: Sequence[int], hidden: Sequence[int], dropout: float, outputs: int
+        self,
+        body: Sequence[nn.Module],
+        shape: Sequence[int],
+        hidden: Sequence[int],
+        dropout: float,
+        outputs: int,
+        beside: int = 0,
     ) -> None:
         super().__init__()
+        self.beside = beside
         self.body = nn.Sequential(*body, nn.Flatten())
-        units = (_outputs(self.body, shape), *hidden)
+        self.scaled = nn.BatchNorm1d(beside) if beside else None
+        units = (_outputs(self.body, (*shape[:-1], shape[-1] - beside)) + beside, *hidden)
         layers: list[nn.Module] = []
         for inputs, outs in pairwise(units):
             layers += [nn.Linear(inputs, outs), nn.ReLU()]
@@ -155,8 +169,12 @@ class ConvolutionClassifier(Classifier):
 
     def features(self, inputs: Tensor) -> Tensor:
         """Return (B, F) outputs of the last hidden layer of (B, channels, …) inputs."""
-        found: Tensor = self.hidden(self.body(inputs))
-        return found
+        if self.scaled is None:
+            found: Tensor = self.hidden(self.body(inputs))
+            return found
+        curves, values = inputs[..., : -self.beside], self.scaled(inputs[:, 0, -self.beside :])
+        mixed: Tensor = self.hidden(torch.cat([self.body(curves), values], dim=1))
+        return mixed
 
 
 class _Layers:

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from matgym.characterization.indexing import FIGURES
+from matgym.characterization.lattices import centrings
 from matgym.characterization.noise import count_photons
 from matgym.characterization.powder import Diffractometer, Powder, powder_patterns
 from matgym.characterization.preprocessing import PatternPipeline
+from matgym.characterization.recognition.measures import softmax
 from matgym.characterization.recognition.prototypes import prototypes
 from matgym.characterization.recognition.random_crystals import group_symbols, groups_of, random_crystal
 from matgym.characterization.recognition.tasks import (
@@ -28,7 +31,7 @@ from matgym.characterization.recognition.tasks import (
 )
 from matgym.characterization.symmetry import SYSTEMS, crystal_system
 from matgym.structures.crystals import Crystal
-from matgym.typing import IntArray
+from matgym.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,6 +48,12 @@ INTENSITY_SPREAD: Final = 0.3
 
 KNOTS: Final = 48
 """Number of angles at which these changes are independent."""
+
+PEAKS: Final = 12.0
+"""Number of independent peaks by which the mean evidence of one counts in the baseline; this and the next are ours."""
+
+LEAST_EXPLAINED: Final = 0.8
+"""Share of peaks very near a line below which a lattice does not explain a pattern in the baseline."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,7 @@ class PowderTask(RecognitionTask):
 
     level_name = "counts of the highest peak"
     levels = (100.0, 300.0, 1000.0, 10000.0)
-    pipeline = PatternPipeline(start_deg=10.0, stop_deg=80.0, points=1024)
+    pipeline = PatternPipeline(start_deg=10.0, stop_deg=80.0, points=1024, indexed=True)
     training = PowderConditions()
     unseen = PowderConditions(
         fwhm_deg=(0.15, 0.2),
@@ -100,6 +109,7 @@ class PowderTask(RecognitionTask):
         """Shrink cells and change intensities, neither of which changes the symmetry.
 
         A smaller cell has its peaks at larger sin(θ). The lowest angles, which are not in the grid, are taken as empty.
+        Figures of merit stay as they are.
         """
         import torch
 
@@ -109,11 +119,12 @@ class PowderTask(RecognitionTask):
         span = self.pipeline.stop_deg - self.pipeline.start_deg
         places = torch.from_numpy((2.0 * (angles - self.pipeline.start_deg) / span - 1.0).astype(np.float32))
         grid = torch.stack([places, torch.zeros_like(places)], dim=-1)[:, None].to(inputs.device)
-        moved = torch.nn.functional.grid_sample(inputs[:, :, None], grid, align_corners=True)[:, :, 0]
+        patterns, figures = inputs[:, :, : self.pipeline.points], inputs[:, :, self.pipeline.points :]
+        moved = torch.nn.functional.grid_sample(patterns[:, :, None], grid, align_corners=True)[:, :, 0]
         logs = torch.from_numpy(rng.normal(0.0, INTENSITY_SPREAD, (len(inputs), 1, KNOTS)).astype(np.float32))
-        factors = torch.nn.functional.interpolate(logs, inputs.shape[2], mode="linear", align_corners=True).exp()
+        factors = torch.nn.functional.interpolate(logs, patterns.shape[2], mode="linear", align_corners=True).exp()
         changed = moved * factors.to(inputs.device)
-        return changed / changed.amax(dim=2, keepdim=True).clamp_min(1e-6)
+        return torch.cat([changed / changed.amax(dim=2, keepdim=True).clamp_min(1e-6), figures], dim=2)
 
     def group(self, count: int, rng: np.random.Generator, conditions: Any, level: float | None) -> Samples:
         """Return patterns of random crystals; see `RecognitionTask.group`."""
@@ -177,9 +188,13 @@ class PowderTask(RecognitionTask):
 
 
 class CrystalSystemFromPowder(PowderTask):
-    """The crystal system from a powder pattern."""
+    """The crystal system from a powder pattern.
+
+    Its usual method is indexing: the system of the lattice of the largest evidence.
+    """
 
     name = "crystal-system"
+    convention = "indexing"
     question = "Of which crystal system is the crystal whose powder pattern this is?"
 
     @property
@@ -194,6 +209,22 @@ class CrystalSystemFromPowder(PowderTask):
     def labels_of(self, groups: IntArray) -> IntArray:
         """Return the numbers of the crystal systems of space groups."""
         return np.array([crystal_system(group) for group in groups.tolist()], dtype=np.int64)
+
+    def conventional(self, inputs: FloatArray) -> FloatArray:
+        """Return the (B, 7) probabilities by the evidences of lattices.
+
+        A primitive hexagonal lattice counts as hexagonal, though trigonal crystals have it as well. A pattern that the
+        best lattice explains in part only is monoclinic or triclinic.
+        """
+        figures = inputs[:, 0, -self.pipeline.beside :].reshape(len(inputs), len(centrings()), FIGURES)
+        evidence = np.full((len(inputs), len(SYSTEMS)), -np.inf)
+        for column, (family, centring) in enumerate(centrings()):
+            system = SYSTEMS.index("trigonal" if centring == "R" else family)
+            evidence[:, system] = np.maximum(evidence[:, system], figures[:, column, 0])
+        found = softmax(PEAKS * np.maximum(evidence, -PEAKS), 1.0)
+        best = figures[np.arange(len(inputs)), figures[:, :, 0].argmax(axis=1)]
+        found[best[:, 3] < LEAST_EXPLAINED] = np.isin(np.arange(len(SYSTEMS)), (0, 1)) / 2.0
+        return found
 
 
 class SpaceGroupFromPowder(PowderTask):

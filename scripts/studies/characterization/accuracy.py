@@ -215,7 +215,9 @@ class Baseline(StudyJob):
                     | {"method": "logistic regression"}
                     | measured(task.classes, softmax(logits, temperature), samples)
                 )
-                nearest = shares_of(nearest_labels(learned, samples.inputs), len(task.classes))
+                curves = task.pipeline.shown
+                known = Samples(curves(learned.inputs), learned.labels, learned.levels)
+                nearest = shares_of(nearest_labels(known, curves(samples.inputs)), len(task.classes))
                 found.append(about | {"method": "nearest pattern"} | of_labels(task.classes, nearest, samples))
                 if task.convention:
                     usual = task.conventional(samples.inputs.astype(np.float64))
