@@ -8,7 +8,8 @@ zero of 2θ by least squares.
 Lattices are compared by their evidence: the mean over peaks of the logarithm of how much more probable a peak is at
 its place if it is one of the lattice's lines than if peaks were as many and anywhere. A lattice with many lines
 explains any peak, which is worth little; de Wolff's figure of merit (J. Appl. Cryst. 1, 108 (1968)) weighs the same two
-sides.
+sides. As many peaks as a lattice has parameters say nothing of it, and do not count.
+
 Monoclinic and triclinic lattices are not looked for: their peaks are those that no other lattice explains.
 """
 
@@ -273,14 +274,16 @@ class _Fit(ValueObject):
     Attributes:
         lines: (K, N) row of `Family.squares` of the line nearest to each peak.
         off: (K, N) angle of the line less that of the peak, degrees.
-        density: (K, N) lines for each degree around each peak.
+        density: (K, N) lines for each degree: the mean of those around each peak and of all up to the last peak.
         counts: (K,) lines up to the last peak.
+        parameters: number of parameters of a lattice.
     """
 
     lines: IntArray
     off: FloatArray
     density: FloatArray
     counts: IntArray
+    parameters: int
 
     @classmethod
     def of(cls, family: Family, seen: _Seen, parameters: FloatArray, numbers: IntArray, zeros: FloatArray) -> "_Fit":
@@ -313,16 +316,18 @@ class _Fit(ValueObject):
         wanted = seen.angles + 1000.0 * rows
         nearest = np.where(np.abs(flat[below] - wanted) < np.abs(flat[above] - wanted), below, above)
         around = [np.searchsorted(flat, wanted + side) for side in (-NEIGHBOURHOOD_DEG, NEIGHBOURHOOD_DEG)]
+        counts = np.maximum((angles < seen.angles[-1] + 0.5).sum(axis=1), 1)
         return cls(
             np.take_along_axis(low, nearest - first, axis=1),
             flat[nearest] - wanted,
-            np.maximum(around[1] - around[0], 1) / (2.0 * NEIGHBOURHOOD_DEG),
-            (angles < seen.angles[-1] + 0.5).sum(axis=1),
+            0.5 * (around[1] - around[0]) / (2.0 * NEIGHBOURHOOD_DEG) + 0.5 * counts[:, None] / seen.angles[-1],
+            counts,
+            parameters.shape[1],
         )
 
     def take(self, rows: IntArray) -> "_Fit":
         """Return some lattices."""
-        return _Fit(self.lines[rows], self.off[rows], self.density[rows], self.counts[rows])
+        return _Fit(self.lines[rows], self.off[rows], self.density[rows], self.counts[rows], self.parameters)
 
     def evidence(self, seen: _Seen, spreads: tuple[float, ...]) -> FloatArray:
         """Return the (K,) mean evidences, with standard deviations of angles relative to the width."""
@@ -331,7 +336,8 @@ class _Fit(ValueObject):
             for each in spreads
         ]
         likely = sum(parts) / (len(spreads) * self.density)
-        return np.asarray(np.log(OUTLIERS + (1.0 - OUTLIERS) * likely).mean(axis=1))
+        mean = np.log(OUTLIERS + (1.0 - OUTLIERS) * likely).mean(axis=1)
+        return np.asarray(mean * max(1.0 - self.parameters / len(seen.angles), 0.0))
 
 
 def _refined(
