@@ -7,8 +7,8 @@ import numpy as np
 from matgym.typing import FloatArray, IntArray
 
 SIGNIFICANT: Final = 6.0
-"""Height of a peak above its foot in standard deviations of the noise: from its lowest to its highest point, noise alone
-seldom has more among a thousand. This constant and the next four are ours."""
+"""Height of a peak above its foot in standard deviations of the noise: noise alone seldom has more among a thousand
+points. This constant and the next four are ours."""
 
 LEAST_HEIGHTS: Final = (0.02, 0.004)
 """Smallest height of a peak, relative to the highest one, in the first and in the second search."""
