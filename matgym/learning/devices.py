@@ -25,6 +25,14 @@ def torch_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def fast_in_half_precision(device: torch.device) -> bool:
+    """Return whether layers in bfloat16 are faster on a device than in single precision.
+
+    Processors without AVX-512 BF16 take five times as long (measured: residual networks of patterns on AVX2).
+    """
+    return device.type != "cpu" or bool(torch.cpu._is_avx512_bf16_supported())
+
+
 def device_of(net: torch.nn.Module) -> torch.device:
     """Return the device of the weights of a network, or the CPU if it has no weights."""
     first = next(net.parameters(), None)

@@ -15,7 +15,7 @@ from matgym.characterization.recognition.registry import draw_pool
 from matgym.characterization.recognition.tasks import DrawnTask, Samples, Situation
 from matgym.execution import Job
 from matgym.learning.config import check_counts, check_not_negative, check_positive
-from matgym.learning.devices import device_of
+from matgym.learning.devices import device_of, fast_in_half_precision
 from matgym.learning.trainer import Options, Training, digest, one_cycle, train
 from matgym.typing import IntArray
 
@@ -39,8 +39,8 @@ class FitSettings:
         learning_rate: highest learning rate of the one-cycle schedule.
         weight_decay: weight decay of AdamW.
         augmented: whether inputs are changed at random in what does not change the answer, or changes it as well.
-        mixed: whether layers compute in bfloat16 during training, with weights and sums of single precision. Processors
-            with AVX-512 BF16 train networks of convolutions in half of the time; others take longer.
+        mixed: whether layers compute in bfloat16 during training, with weights and sums of single precision, where that
+            is faster: processors with AVX-512 BF16 train networks of convolutions in half of the time.
         seed: random seed.
     """
 
@@ -188,7 +188,8 @@ def fit_weights(
             yield inputs.to(device), labels.to(device)
 
     def losses(batch: Batch) -> dict[str, Tensor]:
-        with torch.autocast(batch[0].device.type, torch.bfloat16, enabled=settings.mixed):
+        half = settings.mixed and fast_in_half_precision(batch[0].device)
+        with torch.autocast(batch[0].device.type, torch.bfloat16, enabled=half):
             answers = net(batch[0])
         return {"train": loss(answers.float(), batch[1])}
 
