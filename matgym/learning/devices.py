@@ -30,7 +30,7 @@ def fast_in_half_precision(device: torch.device) -> bool:
 
     Processors without AVX-512 BF16 take five times as long (measured: residual networks of patterns on AVX2).
     """
-    return device.type != "cpu" or bool(torch.cpu._is_avx512_bf16_supported())
+    return device.type != "cpu" or bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001  # no public one
 
 
 def device_of(net: torch.nn.Module) -> torch.device:
