@@ -113,6 +113,14 @@ class LatticeFit(NamedTuple):
     lines: int
     peaks: int
 
+    @property
+    def lengths_angstrom(self) -> tuple[float, float, float]:
+        """Lengths a, b and c of the conventional cell, Å; of orthorhombic ones, the longest first."""
+        lengths = self.parameters**-0.5
+        if self.family == "hexagonal":
+            lengths = lengths * np.array([np.sqrt(4.0 / 3.0), 1.0])
+        return float(lengths[0]), float(lengths[-2 if self.family == "orthorhombic" else 0]), float(lengths[-1])
+
 
 def lattice_fits(peaks: Peaks, wavelength_angstrom: float) -> dict[tuple[str, str], LatticeFit | None]:
     """Return the best lattice of each family and centring; None where no lattice could be solved for.

@@ -38,15 +38,16 @@ def peaks_at(angles, width=0.15):
 def test_silicon_is_cubic_and_face_centred(zero):
     fit = best_of(lattice_fits(peaks_at(np.add(SILICON_DEG, zero)), KALPHA1))
     assert (fit.family, fit.centring, fit.explained) == ("cubic", "F", 1.0)
-    assert fit.parameters[0] ** -0.5 == pytest.approx(5.43119, abs=LENGTH_ANGSTROM)
+    assert fit.lengths_angstrom == pytest.approx((5.43119,) * 3, abs=LENGTH_ANGSTROM)
     assert fit.zero_deg == pytest.approx(zero, abs=0.02)
 
 
 def test_corundum_is_rhombohedral():
     fit = best_of(lattice_fits(peaks_at(CORUNDUM_DEG), KALPHA1))
     assert (fit.family, fit.centring) == ("hexagonal", "R")
-    assert (0.75 * fit.parameters[0]) ** -0.5 == pytest.approx(4.75919, abs=LENGTH_ANGSTROM)
-    assert fit.parameters[1] ** -0.5 == pytest.approx(12.99183, abs=3 * LENGTH_ANGSTROM)
+    a, b, c = fit.lengths_angstrom
+    assert a == b == pytest.approx(4.75919, abs=LENGTH_ANGSTROM)
+    assert c == pytest.approx(12.99183, abs=3 * LENGTH_ANGSTROM)
 
 
 CELLS = {
@@ -73,6 +74,7 @@ def test_lattices_of_patterns_of_pymatgen(name):
     assert fit.family == family
     assert fit.centring == centring or {fit.centring, centring} <= sides  # the shortest vector comes last
     assert fit.volume == pytest.approx(Lattice.from_parameters(*cell).volume, rel=0.005)
+    assert sorted(fit.lengths_angstrom) == pytest.approx(sorted(cell[:3]), abs=LENGTH_ANGSTROM)
 
 
 def test_a_lattice_with_more_lines_is_worth_less():
