@@ -36,7 +36,10 @@ SCREENED_PEAKS: Final = 7
 SCREENED_LINES: Final = (36, 60)
 """Lines, from the lowest indices on, of the first and of the second screening."""
 
-SCREENED: Final = (600, 16, 10)
+ALIKE: Final = 0.003
+"""Difference of the logarithms of parameters below which candidates are taken as one."""
+
+SCREENED: Final = (600, 16, 8)
 """Candidates of a family that the first screening leaves, and of a centring that the second one and the first step of
 the refinement leave."""
 
@@ -200,12 +203,14 @@ def _candidates(family: Family, q: FloatArray) -> FloatArray:
     chosen = first[np.array(list(combinations(range(len(first)), count)))]
     found = np.einsum("cij,sj->sci", family.inverses, chosen).reshape(-1, count)
     shortest, longest = LENGTHS_ANGSTROM
-    found = found[(found > longest**-2).all(axis=1) & (found < 4.0 / 3.0 * shortest**-2).all(axis=1)]
-    volumes = family.volumes(found)
-    found = found[(volumes > VOLUMES_ANGSTROM3[0]) & (volumes < VOLUMES_ANGSTROM3[1])]
+    found = found[((found > longest**-2) & (found < 4.0 / 3.0 * shortest**-2)).all(axis=1)]
+    logs = np.log(found)
+    volumes = logs @ family.powers + np.log(family.factor)
+    fit = (volumes > np.log(VOLUMES_ANGSTROM3[0])) & (volumes < np.log(VOLUMES_ANGSTROM3[1]))
+    found, logs = found[fit], logs[fit]
     if count == 3:
-        found = np.sort(found, axis=1)
-    cells = np.round(np.log(found) / 0.003).astype(np.int64) @ 100003 ** np.arange(count)
+        found, logs = np.sort(found, axis=1), np.sort(logs, axis=1)
+    cells = np.round(logs / ALIKE).astype(np.int64) @ 100003 ** np.arange(count)
     different: FloatArray = found[np.unique(cells, return_index=True)[1]]
     return different
 
@@ -216,21 +221,22 @@ def _screened(family: Family, seen: _Seen, candidates: FloatArray) -> tuple[Floa
     q, slopes = seen.q[:count].astype(np.float32), seen.slopes[:count]
     spread = float(np.hypot(SCREEN[0] * seen.width, SCREEN[1]))
     near = (spread * slopes).astype(np.float32)
+    # lines by candidates, since NumPy reduces the first axis much faster than the last one
     if len(candidates) > SCREENED[0]:
-        lines = (candidates @ family.squares[: SCREENED_LINES[0]].T).astype(np.float32)
-        met = sum((np.abs(lines - each).min(axis=1) < 1.5 * limit) * 1.0 for each, limit in zip(q, near, strict=True))
+        lines = family.squares[: SCREENED_LINES[0]].astype(np.float32) @ candidates.T.astype(np.float32)
+        met = sum((np.abs(lines - each).min(axis=0) < 1.5 * limit) * 1.0 for each, limit in zip(q, near, strict=True))
         value = met - 0.9 * np.log(family.volumes(candidates))
         candidates = candidates[np.argpartition(-value, SCREENED[0])[: SCREENED[0]]]
-    squares = family.squares[: SCREENED_LINES[1]]
-    lines = (candidates @ squares.T).astype(np.float32)
-    apart = np.stack([np.abs(lines - each) / limit for each, limit in zip(q, near, strict=True)], axis=1)
+    order, starts, members = family.kinds(SCREENED_LINES[1])
+    lines = family.squares[order].astype(np.float32) @ candidates.T.astype(np.float32)
+    apart = np.stack([np.minimum.reduceat(np.abs(lines - each), starts, axis=0) for each in q])  # (peaks, kinds, K)
     # points of the reciprocal lattice within a sphere of radius √Q, differentiated: lines for each degree
-    dense = 2.0 * np.pi * family.volumes(candidates)[:, None] / family.equal * np.sqrt(q) * slopes
+    dense = 2.0 * np.pi * family.volumes(candidates) / family.equal * (np.sqrt(q) * slopes)[:, None]
     found, numbers = [], []
     for number, centring in enumerate(family.centrings):
-        off = apart[:, :, family.allowed[number, : len(squares)]].min(axis=2)
+        off = apart[:, members[number]].min(axis=1) / near[:, None]
         density = np.maximum(dense / CENTRED[centring], 0.05)
-        value = np.log(OUTLIERS + np.exp(-0.5 * off**2) / (spread * np.sqrt(2.0 * np.pi) * density)).sum(axis=1)
+        value = np.log(OUTLIERS + np.exp(-0.5 * off**2) / (spread * np.sqrt(2.0 * np.pi) * density)).sum(axis=0)
         kept = min(SCREENED[1], len(candidates))
         found.append(candidates[np.argpartition(-value, kept - 1)[:kept]])
         numbers += [number] * kept

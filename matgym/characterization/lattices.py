@@ -58,7 +58,21 @@ class Family(ValueObject):
 
     def volumes(self, parameters: FloatArray) -> FloatArray:
         """Return the (K,) volumes of the conventional cells of (K, P) parameters, Å³."""
-        return np.asarray(self.factor * np.prod(parameters**self.powers, axis=1))
+        return np.asarray(self.factor * np.exp(np.log(parameters) @ self.powers))
+
+    def kinds(self, most: int) -> tuple[IntArray, IntArray, BoolArray]:
+        """Group lines that the same centrings allow.
+
+        Args:
+            most: number of lines, from the lowest indices on.
+
+        Returns:
+            The (L,) lines in groups, the (G,) first places of the groups, and the (C, G) groups that a centring allows.
+        """
+        found, numbers = np.unique(self.allowed[:, :most], axis=1, return_inverse=True)
+        order = np.argsort(numbers.ravel(), kind="stable")
+        starts = np.searchsorted(numbers.ravel()[order], np.arange(found.shape[1]))
+        return order, starts, found
 
 
 @cache

@@ -32,10 +32,18 @@ CONFIGS = {
     ),
     "chirality-hrtem": RecognitionConfig("chirality-hrtem", samples=40_000, fit=RecognitionFit(mixed=True, epochs=20)),
     "crystal-system": RecognitionConfig(
-        "crystal-system", samples=40_000, fit=RecognitionFit(settings={"width": 16}, epochs=20, mixed=True)
+        "crystal-system",
+        samples=20_000,
+        validation=2000,
+        test=2000,
+        fit=RecognitionFit(settings={"width": 16}, epochs=20, mixed=True),
     ),
     "space-group": RecognitionConfig(
-        "space-group", samples=40_000, fit=RecognitionFit(settings={"width": 24}, epochs=16, mixed=True)
+        "space-group",
+        samples=20_000,
+        validation=2000,
+        test=2000,
+        fit=RecognitionFit(settings={"width": 24}, epochs=16, mixed=True),
     ),
     "crystal-structure": RecognitionConfig(
         "crystal-structure", samples=60_000, fit=RecognitionFit("crystal", epochs=22)
