@@ -120,8 +120,9 @@ def calibrated(
 ) -> Recognizer:
     """Return a network with temperature, thresholds and distances fitted on validation samples.
 
-    For temperature and thresholds the samples are changed as in training; see `changed_inputs`. Above the threshold of
-    the confidence, and above that of the resemblance where there is one, answers have the accuracy.
+    For temperature and threshold the samples are changed as in training; see `changed_inputs`. Above the threshold of
+    the confidence answers have the accuracy. Where an answer has a simulation, it must resemble the measurement as it
+    does for 99 % of these samples that are answered rightly.
 
     The threshold is 0 for mixtures: the largest share of a mixture says nothing about how sure an answer is. There the
     simulation of the answer must resemble the measurement as it does for 99 % of the samples as they were drawn.
@@ -140,7 +141,8 @@ def calibrated(
         right = hits(sure.argmax(axis=1)[:, None], validation.labels)
         found = resemblance(task.pipeline, task.classes, changed, sure)
         threshold = least_value(sure.max(axis=1), right, accuracy)
-        alike = 0.0 if found is None else least_value(found, right, accuracy)
+        usual = [] if found is None else found[right > 0.0]
+        alike = float(np.quantile(usual, 1.0 - DISTANCE_QUANTILE)) if len(usual) else 0.0
     calibration = Calibration(temperature, threshold, distances, max(alike, 0.0))
     return Recognizer(network, task.classes, task.pipeline, calibration)
 

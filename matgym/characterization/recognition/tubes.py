@@ -55,7 +55,7 @@ EMPTY_PIXELS: Final = 4
 BACKGROUND_PIXELS: Final = (8.0, 24.0)
 """Distances from the beam in which that background decays, pixels."""
 
-NOISE: Final = (0.01, 4.0)
+NOISE: Final = (0.01, 1.0)
 """Standard deviations of the noise of training patterns, even in their logarithm, relative to their mean intensity."""
 
 
