@@ -56,12 +56,12 @@ def test_a_file_of_wrong_content_is_refused_where_a_trained_network_is_shipped(c
 
 
 def test_good_files_pass_what_refuses_bad_ones(models, tmp_path):
-    """Files of wrong content have the right kind, scale and range: an untrained network answers them."""
+    """Files of wrong content have the right kind, scale and range: an untrained network answers them, with any tube."""
     for number, case in enumerate(CONTENT):
         folder = tmp_path / str(number)
         folder.mkdir()
         sentence = case.sentence(folder, models[case.task], np.random.default_rng(0))
-        assert sentence == "" or sentence.startswith("nothing is known well enough")
+        assert sentence == "" or sentence.startswith(("nothing is known well enough", "the layer lines of"))
 
 
 def test_a_row_without_a_trained_network_is_pending():

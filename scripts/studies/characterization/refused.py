@@ -322,7 +322,7 @@ def stand_ins(folder: Path) -> dict[str, Path]:
 
     files = {name: folder / f"{name}.safetensors" for name in (*TASKS, *PLACE_TASKS, *READINGS)}
     for name, task in TASKS.items():
-        net = make_network("resnet", SMALL, task.pipeline.shape, len(task.classes)).eval()
+        net = make_network("resnet", SMALL, task.pipeline.shape, len(task.classes), task.pipeline.beside).eval()
         calibration = Calibration(1.0, 0.0, anywhere(net.last.in_features))
         recognizer = Recognizer(net, task.classes, task.pipeline, calibration)
         save_recognizer(recognizer, files[name], task=name, network="resnet", settings=SMALL)
