@@ -116,7 +116,7 @@ def test_an_unsure_network_gives_no_answer(files, models):
         ({"what": "crystal", "pixel_nm": 1.0}, ConfigurationError, "pixel_nm=1.0 has no effect for what='crystal'"),
         ({"what": "crystal"}, FormatError, "is no powder pattern"),
         ({"pixel_per_nm": 2.0}, RefusalError, "a pixel of 2 1/nm is too wide"),
-        ({"pixel_nm": 0.03}, RefusalError, "an image of a specimen was given"),
+        ({"pixel_nm": 0.03}, FormatError, "has a scale in '1/nm', which is that of a diffraction pattern"),
         ({"model": "nowhere.safetensors"}, WeightsError, "there are no weights 'nowhere.safetensors'"),
     ],
 )
