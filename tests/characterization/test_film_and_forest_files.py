@@ -154,12 +154,13 @@ def test_small_images_patterns_and_other_records_are_no_films(film):
         characterize(Pattern(np.arange(20.0), np.arange(20.0) % 3, 1.54), "film", site_nm=1.0, **film)
 
 
-def test_what_is_no_film_at_all_gets_no_answer(film, tmp_path):
+def test_what_is_no_film_at_all_gets_no_answer(tmp_path):
+    """By the network that is shipped: one that was trained on some films only knows too little to refuse."""
     across = np.linspace(0.0, 1.0, 64)
     bright = np.zeros((64, 64))
     bright[20:40, 20:40] = 1000.0 + across[:20]
-    found = characterize(Micrograph(bright, 1.0), "film", site_nm=1.0, **film)
-    assert found.refusal.startswith(("it differs from all training measurements", "nothing is known well enough"))
+    found = characterize(Micrograph(bright, 1.0), "film", site_nm=1.0)
+    assert found.refusal.startswith("it differs from all training measurements")
     assert (found.quantities, found.simulated) == ((), None)
     assert found.as_dict()["quantities"] is None
     assert found.summary()[0].startswith("No answer: ")
