@@ -141,7 +141,7 @@ def calibrated(
         right = hits(sure.argmax(axis=1)[:, None], validation.labels)
         found = resemblance(task.pipeline, task.classes, changed, sure)
         threshold = least_value(sure.max(axis=1), right, accuracy)
-        usual = [] if found is None else found[right > 0.0]
+        usual = np.empty(0) if found is None else found[right > 0.0]
         alike = float(np.quantile(usual, 1.0 - DISTANCE_QUANTILE)) if len(usual) else 0.0
     calibration = Calibration(temperature, threshold, distances, max(alike, 0.0))
     return Recognizer(network, task.classes, task.pipeline, calibration)
