@@ -2,8 +2,13 @@
 
 The test is on pymatgen's AFLOW prototypes, structure types that no training sees. Conditions of measurements, of
 training and of the test, were chosen before any training. How crystals are drawn, and the augmentation, were changed
-once, after a pilot with 3,072 patterns that had 28 % on crystals as drawn for training and 23 % at unseen conditions;
-no trained network had seen the prototypes by then.
+after a pilot with 3,072 patterns that had 28 % on crystals as drawn for training and 23 % at unseen conditions; no
+trained network had seen the prototypes by then.
+
+How crystals are drawn was changed again after the first network was tested on the prototypes: it had 77 % under the
+conditions of training and 62 % under unseen ones, where indexing alone had 77 and 72 %. Cubic crystals were drawn with
+five times as many atoms as triclinic ones, so that a network learned that few peaks mean a low symmetry. Since then the
+number of atoms does not depend on the symmetry.
 """
 
 from abc import abstractmethod

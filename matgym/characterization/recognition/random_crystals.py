@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from matgym.characterization.symmetry import LAST_GROUPS, crystal_system, symmetry_finder
+from matgym.characterization.symmetry import LAST_GROUPS, crystal_system, symmetry_finder, systems_of_lattices
 from matgym.structures.crystals import Crystal
 from matgym.typing import FloatArray, IntArray
 
@@ -18,9 +18,17 @@ SPECIAL: Final = np.array([0.0, 1 / 8, 1 / 6, 1 / 4, 1 / 3, 3 / 8, 1 / 2, 2 / 3,
 """Coordinates at which special positions lie."""
 
 MOST_SPECIES: Final = 4
-MOST_SITES: Final = 6
+"""Most species. This number and the next ten are choices of ours."""
+
+ATOMS: Final = (1.5, 40.0)
+"""Range of the number of atoms that the primitive cell is to have, even in its logarithm and the same for all
+symmetries: as in known structure types, the size of a cell says little about its symmetry."""
+
+SPARE: Final = 1.3
+"""Largest ratio of the number of atoms and that number, or of that number and the number of atoms."""
+
 MOST_ATOMS: Final = 96
-"""Most species, orbits and atoms of the conventional cell. These and the next six are choices of ours."""
+"""Most atoms of the primitive cell."""
 
 VOLUME_PER_ATOM: Final = (9.0, 28.0)
 """Range of the volume for each atom, Å³."""
@@ -31,6 +39,9 @@ NEAREST: Final = 0.55
 CANDIDATES: Final = 24
 """Number of places among which an orbit is chosen."""
 
+TRIES: Final = 6
+"""Number of these that are tried until one is far enough from all other atoms."""
+
 PREFERENCE: Final = 1.5
 """Orbits are chosen in inverse proportion to this power of their number of atoms: real crystals prefer special ones."""
 
@@ -38,7 +49,7 @@ HIGHER: Final = {0: (1, 2, 3, 4, 6), 1: (2, 3, 6), 2: (3, 6), 3: (6,)}
 """Systems whose cells, in the standard setting, also fit the operations of a system of lower symmetry."""
 
 PATIENCE: Final = 20
-"""Number of rejected crystals after which the choice of orbits is relaxed, or after `RELAXATIONS` begins anew; ours."""
+"""Number of rejected crystals after which the choice of orbits is relaxed, or after `RELAXATIONS` begins anew."""
 
 RELAXATIONS: Final = 3
 
@@ -77,16 +88,13 @@ def random_crystal(rng: np.random.Generator, groups: range, pseudosymmetric: flo
     spglib, system = symmetry_finder(), crystal_system(groups[0])
     for rejected in count():
         operations = _operations(int(rng.integers(groups.start, groups.stop)))
-        drawn = _atoms(rng, *operations, relaxed=rejected // PATIENCE % RELAXATIONS)
-        if drawn is None:
-            continue
-        places, numbers, firsts = drawn
         higher = HIGHER.get(system, ()) if pseudosymmetric and rng.uniform() < pseudosymmetric else ()
         shape = _cell(rng, int(rng.choice(higher)) if higher else system)
-        volume = len(places) * rng.uniform(*VOLUME_PER_ATOM)
-        cell = shape * (volume / abs(np.linalg.det(shape))) ** (1.0 / 3.0)
-        if _nearest(cell, places, firsts) < NEAREST * (volume / len(places)) ** (1.0 / 3.0):
+        atoms = _atoms(rng, *operations, shape, relaxed=rejected // PATIENCE % RELAXATIONS)
+        if atoms is None:
             continue
+        places, numbers = atoms
+        cell = _scaled(shape, len(places) * rng.uniform(*VOLUME_PER_ATOM))
         found = spglib.get_symmetry_dataset((cell, places, numbers), symprec=TOLERANCE)
         if found is None or found.number not in groups:  # a higher symmetry by chance
             continue
@@ -94,45 +102,86 @@ def random_crystal(rng: np.random.Generator, groups: range, pseudosymmetric: flo
         if primitive is None or len(primitive[2]) > MOST_ATOMS:
             continue
         cell, places, numbers = primitive
-        return Crystal(np.asarray(cell), np.asarray(places), np.asarray(numbers, np.int64), np.ones(len(numbers)))
+        drawn = Crystal(np.asarray(cell), np.asarray(places), np.asarray(numbers, np.int64), np.ones(len(numbers)))
+        if higher and systems_of_lattices([drawn], TOLERANCE)[0] <= system:  # such as an A-centred one with a = b
+            continue
+        return drawn
     raise AssertionError  # it counts without end
 
 
 def _atoms(
-    rng: np.random.Generator, rotations: FloatArray, shifts: FloatArray, relaxed: int = 0
-) -> tuple[FloatArray, IntArray, IntArray] | None:
-    """Return (A, 3) places, (A,) atomic numbers and the first atom of each orbit; None if there are too many atoms.
+    rng: np.random.Generator, rotations: FloatArray, shifts: FloatArray, shape: FloatArray, relaxed: int = 0
+) -> tuple[FloatArray, IntArray] | None:
+    """Return (A, 3) places and (A,) atomic numbers in a conventional cell; None if too few fit.
 
-    Some groups of many operations, such as F23, need large orbits: special ones alone have a higher symmetry. `relaxed`
-    is how often special positions are preferred half as much; from 1 on, twice as many atoms are allowed.
+    Orbits are added until the number of atoms is reached, or no place is far enough from all atoms.
+
+    Args:
+        rng: random number generator.
+        rotations: (N, 3, 3) rotations of the operations.
+        shifts: (N, 3) their shifts.
+        shape: (3, 3) cell vectors, of any volume.
+        relaxed: how often the number of atoms is doubled, and special positions preferred half as much: some groups of
+            many operations, such as F23, need large orbits, since special ones alone have a higher symmetry.
     """
-    preference, most = PREFERENCE * 0.5**relaxed, MOST_ATOMS * (2 if relaxed else 1)
-    species = rng.integers(1, HEAVIEST + 1, rng.integers(1, MOST_SPECIES + 1))
-    places, numbers, firsts, total = list[FloatArray](), list[int](), list[int](), 0
-    for site in range(max(len(species), int(rng.integers(1, MOST_SITES + 1)))):
-        candidates = rng.uniform(size=(CANDIDATES, 3))
-        special = rng.uniform(size=(CANDIDATES, 3)) < rng.uniform(0.2, 1.0, (CANDIDATES, 1))
-        candidates = np.where(special, rng.choice(SPECIAL, (CANDIDATES, 3)), candidates)
-        tie = rng.integers(4, size=CANDIDATES)  # some have x = y, some x = -y, some x = y = z
-        candidates[tie == 1, 1] = candidates[tie == 1, 0]
-        candidates[tie == 2, 1] = -candidates[tie == 2, 0]
-        candidates[tie == 3] = candidates[tie == 3, :1]
-        images = (np.einsum("oij,cj->coi", rotations, candidates) + shifts) % 1.0  # (candidates, operations, 3)
-        grid = round(1.0 / TOLERANCE)
-        keys = (np.round(images / TOLERANCE).astype(np.int64) % grid) @ np.array([grid**2, grid, 1])
-        multiplicities = 1.0 + (np.diff(np.sort(keys, axis=1), axis=1) != 0).sum(axis=1)
-        weights = multiplicities**-preference
-        chosen = int(rng.choice(CANDIDATES, p=weights / weights.sum()))
-        orbit = images[chosen, np.unique(keys[chosen], return_index=True)[1]]
-        if total + len(orbit) > most:
-            if site < len(species):
-                return None
+    points = (rotations == np.eye(3)).all(axis=(1, 2)).sum()  # of the lattice in the conventional cell
+    wanted = points * np.exp(rng.uniform(*np.log(ATOMS))) * 2.0**relaxed
+    cell, preference = _scaled(shape, wanted), PREFERENCE * 0.5**relaxed
+    places, numbers = np.empty((0, 3)), np.empty(0, dtype=np.int64)
+    species, site = rng.integers(1, HEAVIEST + 1, rng.integers(1, MOST_SPECIES + 1)), 0
+    while len(places) < wanted:
+        orbit = _orbit(rng, rotations, shifts, cell, places, preference, max(SPARE * wanted, points) - len(places))
+        if orbit is None:
             break
-        firsts.append(total)
-        total += len(orbit)
-        places.append(orbit)
-        numbers += [int(species[site % len(species)])] * len(orbit)
-    return np.concatenate(places), np.array(numbers, dtype=np.int64), np.array(firsts, dtype=np.int64)
+        places = np.concatenate([places, orbit])
+        numbers = np.append(numbers, np.full(len(orbit), species[site % len(species)]))
+        site += 1
+    return (places, numbers) if len(places) >= wanted / SPARE else None
+
+
+def _orbit(
+    rng: np.random.Generator,
+    rotations: FloatArray,
+    shifts: FloatArray,
+    cell: FloatArray,
+    places: FloatArray,
+    preference: float,
+    room: float,
+) -> FloatArray | None:
+    """Return the (N, 3) places of an orbit that is far enough from itself and from atoms; None if none was found.
+
+    Args:
+        rng: random number generator.
+        rotations: see `_atoms`.
+        shifts: see `_atoms`.
+        cell: (3, 3) cell vectors with a volume of 1 for each atom.
+        places: (A, 3) places of the atoms.
+        preference: orbits are chosen in inverse proportion to this power of their number of atoms.
+        room: most atoms of the orbit.
+    """
+    candidates = rng.uniform(size=(CANDIDATES, 3))
+    special = rng.uniform(size=(CANDIDATES, 3)) < rng.uniform(0.2, 1.0, (CANDIDATES, 1))
+    candidates = np.where(special, rng.choice(SPECIAL, (CANDIDATES, 3)), candidates)
+    tie = rng.integers(4, size=CANDIDATES)  # some have x = y, some x = -y, some x = y = z
+    candidates[tie == 1, 1] = candidates[tie == 1, 0]
+    candidates[tie == 2, 1] = -candidates[tie == 2, 0]
+    candidates[tie == 3] = candidates[tie == 3, :1]
+    images = (np.einsum("oij,cj->coi", rotations, candidates) + shifts) % 1.0  # (candidates, operations, 3)
+    grid = round(1.0 / TOLERANCE)
+    keys = (np.round(images / TOLERANCE).astype(np.int64) % grid) @ np.array([grid**2, grid, 1])
+    multiplicities = 1.0 + (np.diff(np.sort(keys, axis=1), axis=1) != 0).sum(axis=1)
+    # the largest of these numbers are a draw without replacement in proportion to the weights
+    order = np.argsort(preference * np.log(multiplicities) - rng.gumbel(size=CANDIDATES))
+    for chosen in order[multiplicities[order] <= room][:TRIES].tolist():
+        orbit = images[chosen, np.unique(keys[chosen], return_index=True)[1]]
+        if _nearest(cell, np.concatenate([orbit, places])) >= NEAREST:
+            return np.asarray(orbit)
+    return None
+
+
+def _scaled(shape: FloatArray, volume: float) -> FloatArray:
+    """Return cell vectors of a volume."""
+    return np.asarray(shape * (volume / abs(np.linalg.det(shape))) ** (1.0 / 3.0))
 
 
 def _cell(rng: np.random.Generator, system: int) -> FloatArray:
@@ -154,13 +203,13 @@ def _cell(rng: np.random.Generator, system: int) -> FloatArray:
     return np.array([[a, 0.0, 0.0], [b * cosines[2], b * sine, 0.0], [c * cosines[1], c * third, c * height]])
 
 
-def _nearest(cell: FloatArray, places: FloatArray, firsts: IntArray) -> float:
-    """Return the smallest distance of two atoms, or of an atom from its own image, Å; atoms of an orbit are alike."""
-    apart = places[firsts, None] - places
+def _nearest(cell: FloatArray, places: FloatArray) -> float:
+    """Return the smallest distance of the first of (A, 3) atoms from others, or from its own images."""
+    apart = places[0] - places
     apart -= np.round(apart)
-    images = np.stack(np.meshgrid(*[[-1.0, 0.0, 1.0]] * 3, indexing="ij"), axis=-1).reshape(-1, 1, 1, 3)
-    lengths = np.square((apart + images) @ cell).sum(axis=-1)  # (images, orbits, atoms)
-    lengths[len(images) // 2, np.arange(len(firsts)), firsts] = np.inf  # of an atom from itself
+    images = np.stack(np.meshgrid(*[[-1.0, 0.0, 1.0]] * 3, indexing="ij"), axis=-1).reshape(-1, 1, 3)
+    lengths = np.square((apart + images) @ cell).sum(axis=-1)  # (images, atoms)
+    lengths[len(images) // 2, 0] = np.inf  # of the atom from itself
     return float(np.sqrt(lengths.min()))
 
 
