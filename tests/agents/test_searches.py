@@ -240,7 +240,7 @@ def test_the_pair_model_learns_where_a_constraint_is_met():
     constraint = Constraint(Property("nearness", "1"), FunctionModel(nearness, Property("nearness", "1")), least=0.5)
     space = Decorations(lattice, lattice_edits(lattice, {"14C": 2}), between_leads=True)
     task = DesignTask(space, (objective,), constraint)
-    (found,) = task.tubes(search("pair-model", task, np.zeros((1, 0)), 96, 0).designs)
+    (found,) = task.tubes(search("pair-model", task, np.zeros((1, 0)), 48, 0).designs)
     apart = np.abs(height[:, None] - height[None])
     assert spread([found])[0] == pytest.approx(apart[apart <= 0.5 + ROUNDING].max(), abs=ROUNDING)
 
