@@ -327,12 +327,13 @@ def _recognised(what: str, record: Any, best: int, model: Path | str | None) -> 
         require_trained(STORE, task.name)
     recognizer = load_recognizer(model or task.name)
     pipeline = recognizer.pipeline
-    answer = recognizer.recognize(record, len(recognizer.classes) if task.mixed else best)
+    inputs = pipeline.of(record)
+    answer = recognizer.answer(inputs, len(recognizer.classes) if task.mixed else best)
     simulated = task.simulated_answer(answer.best, record, pipeline)
     if task.mixed:
         kept = tuple(each for rank, each in enumerate(answer.best) if rank < best or each[1] >= PRESENT)
         answer = replace(answer, best=kept)
-    prepared = pipeline.shown(pipeline.of(record)[0])
+    prepared = pipeline.shown(inputs[0])
     factor = None if answer.refusal else pixel_factor(pipeline, prepared, simulated)
     if factor is not None:
         answer = replace(answer, refusal=scale_refusal(answer.best[0][0], factor, record))

@@ -4,6 +4,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from matgym.characterization.powder import FWHM
 from matgym.typing import FloatArray, IntArray
 
 SIGNIFICANT: Final = 6.0
@@ -21,9 +22,6 @@ SPREAD: Final = 0.25
 
 WIDTHS_DEG: Final = (0.06, 1.0)
 """Range of widths, degrees."""
-
-TO_SPREAD: Final = 2.0 * np.sqrt(2.0 * np.log(2.0))
-"""Full width at half maximum of a Gaussian in standard deviations."""
 
 
 class Peaks(NamedTuple):
@@ -60,7 +58,7 @@ def find_peaks(counts: FloatArray, two_theta_deg: FloatArray) -> Peaks:
         return Peaks(np.empty(0), np.empty(0), WIDTHS_DEG[0])
     high = at[heights > 0.1 * heights.max()]
     smoothed = float(np.median(peak_widths(smooth, high, rel_height=0.5)[0])) * step
-    width = float(np.clip(np.sqrt(max(smoothed**2 - (TO_SPREAD * FIRST_SPREAD_DEG) ** 2, 0.0)), *WIDTHS_DEG))
+    width = float(np.clip(np.sqrt(max(smoothed**2 - (FWHM * FIRST_SPREAD_DEG) ** 2, 0.0)), *WIDTHS_DEG))
     smooth, at, heights = _standing_out(counts, noise, SPREAD * width / step, LEAST_HEIGHTS[1])
     left, top, right = smooth[at - 1], smooth[at], smooth[at + 1]
     vertex = at + 0.5 * (left - right) / (left - 2.0 * top + right)

@@ -106,7 +106,10 @@ class Recognizer:
         Raises:
             RefusalError: if the measurement cannot be brought to the scale or the grid of the network.
         """
-        inputs = self.pipeline.of(measured)  # type: ignore[arg-type]  # it says which
+        return self.answer(self.pipeline.of(measured), best)  # type: ignore[arg-type]  # it says which
+
+    def answer(self, inputs: NDArray[Any], best: int = 3) -> Answer:
+        """Answer for one measurement that the pipeline has brought to a (1, channels, …) input; see `recognize`."""
         (probabilities,), (far,), (alike,) = self._judged(inputs)
         order = np.argsort(-probabilities, kind="stable")[:best].tolist()
         confidence, refusal = float(probabilities.max()), ""
