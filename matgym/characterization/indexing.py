@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from matgym.characterization.lattices import CENTRED, Family, centrings, families
+from matgym.characterization.lattices import CENTRED, Family, centrings, families, line_kinds
 from matgym.characterization.peaks import Peaks, find_peaks
 from matgym.frozen import ValueObject
 from matgym.typing import FloatArray, IntArray
@@ -227,7 +227,7 @@ def _screened(family: Family, seen: _Seen, candidates: FloatArray) -> tuple[Floa
         met = sum((np.abs(lines - each).min(axis=0) < 1.5 * limit) * 1.0 for each, limit in zip(q, near, strict=True))
         value = met - 0.9 * np.log(family.volumes(candidates))
         candidates = candidates[np.argpartition(-value, SCREENED[0])[: SCREENED[0]]]
-    order, starts, members = family.kinds(SCREENED_LINES[1])
+    order, starts, members = line_kinds(family, SCREENED_LINES[1])
     lines = family.squares[order].astype(np.float32) @ candidates.T.astype(np.float32)
     apart = np.stack([np.minimum.reduceat(np.abs(lines - each), starts, axis=0) for each in q])  # (peaks, kinds, K)
     # points of the reciprocal lattice within a sphere of radius √Q, differentiated: lines for each degree

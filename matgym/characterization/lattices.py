@@ -60,19 +60,22 @@ class Family(ValueObject):
         """Return the (K,) volumes of the conventional cells of (K, P) parameters, Å³."""
         return np.asarray(self.factor * np.exp(np.log(parameters) @ self.powers))
 
-    def kinds(self, most: int) -> tuple[IntArray, IntArray, BoolArray]:
-        """Group lines that the same centrings allow.
 
-        Args:
-            most: number of lines, from the lowest indices on.
+@cache
+def line_kinds(family: Family, most: int) -> tuple[IntArray, IntArray, BoolArray]:
+    """Group lines of a family that the same centrings allow.
 
-        Returns:
-            The (L,) lines in groups, the (G,) first places of the groups, and the (C, G) groups that a centring allows.
-        """
-        found, numbers = np.unique(self.allowed[:, :most], axis=1, return_inverse=True)
-        order = np.argsort(numbers.ravel(), kind="stable")
-        starts = np.searchsorted(numbers.ravel()[order], np.arange(found.shape[1]))
-        return order, starts, found
+    Args:
+        family: one of `families`.
+        most: number of lines, from the lowest indices on.
+
+    Returns:
+        The (L,) lines in groups, the (G,) first places of the groups, and the (C, G) groups that a centring allows.
+    """
+    found, numbers = np.unique(family.allowed[:, :most], axis=1, return_inverse=True)
+    order = np.argsort(numbers.ravel(), kind="stable")
+    starts = np.searchsorted(numbers.ravel()[order], np.arange(found.shape[1]))
+    return order, starts, found
 
 
 @cache
