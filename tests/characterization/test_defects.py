@@ -356,13 +356,15 @@ def test_a_card_that_does_not_fit_is_refused(locator, tmp_path, changes, message
         load_locator(tmp_path / "a.safetensors")
 
 
-def test_large_images_are_near_to_training_if_a_part_of_them_is(locator):
-    inputs = SPOTS.draw(1, np.random.default_rng(4)).inputs.astype(np.float32)
-    wide = np.pad(inputs, ((0, 0), (0, 0), (0, 48), (0, 48)), constant_values=9.0)
-    assert found_peaks(locator.network, wide, 48)[1].shape[1] == 9
-    near, mixed, far = (locator.search(each)[1][0] for each in (inputs, wide, wide[:, :, 48:, 48:]))
-    assert near < 1.0 < far
-    assert mixed < far
+def test_the_distance_of_a_large_image_is_that_of_its_nearest_part(locator):
+    """Four fifths are like training, and wider than the network sees at once: one window is clear of the rest."""
+    tiles = SPOTS.draw(16, np.random.default_rng(4)).inputs[:, 0].astype(np.float32)
+    part = tiles.reshape(4, 4, 48, 48).transpose(0, 2, 1, 3).reshape(1, 1, 192, 192)
+    wide = np.pad(part, ((0, 0), (0, 0), (0, 0), (0, 48)), constant_values=9.0)
+    assert found_peaks(locator.network, wide, 48)[1].shape[1] == 7 * 9
+    alone, mixed, far = (locator.search(each)[1][0] for each in (part, wide, np.full_like(wide, 9.0)))
+    assert mixed == pytest.approx(alone, rel=1e-4)
+    assert mixed < 1.0 < far
 
 
 # ---- characterize
