@@ -152,77 +152,72 @@ def of_labels(classes, shares, samples):
 
 
 @dataclass(frozen=True)
-class Trained(StudyJob):
-    """The job of a trained network under some conditions."""
+class Tested(StudyJob):
+    """The job of the trained network, and of the baselines, under some conditions."""
 
     settings: Settings = field(repr=False)
     task: str
     situation: str
-    weights: str = ""
+    weights: str = ""  # start of the SHA-256 of the trained network; "" for the baselines alone
 
     def run(self):
-        """Return a row for each dose."""
-        task, recognizer = task_of(self.task), load_recognizer(self.task)
-        found = []
+        """Return a row for each method and dose."""
+        task, settings, found = task_of(self.task), self.settings, []
+        recognizer = load_recognizer(self.task) if self.weights else None
+        baselines = Baselines(task, settings) if "resnet" in task.networks else None
         for level in task.levels:
-            samples = drawn(task, self.situation, level, self.settings.test, self.settings.seed)
-            probabilities, refused = recognizer.probabilities(samples.inputs)
-            answered = ~refused
-            right = hits(probabilities.argmax(axis=1)[:, None], samples.labels)
-            answers, calibration = None, None
-            if answered.any():
-                answers = float(right[answered].mean())
-                calibration = expected_calibration_error(probabilities[answered], samples.labels[answered])
-            found.append(
-                {"task": self.task, "method": "network", "situation": self.situation, "level": level}
-                | measured(recognizer.classes, probabilities, samples)
-                | {"refused": float(refused.mean()), "accuracy_of_answers": answers}
-                | {"calibration_error_of_answers": calibration}
-            )
+            samples = drawn(task, self.situation, level, settings.test, settings.seed)
+            about = {"task": self.task, "situation": self.situation, "level": level}
+            if recognizer is not None:
+                found.append(about | {"method": "network"} | recognized(recognizer, samples))
+            if baselines is not None:
+                found += [about | row for row in baselines.measured(samples)]
         return pa.Table.from_pylist(found)
 
 
-@dataclass(frozen=True)
-class Baseline(StudyJob):
-    """The job of the baselines of a task."""
+def recognized(recognizer, samples):
+    """Return the figures of a trained network."""
+    probabilities, refused = recognizer.probabilities(samples.inputs)
+    answered = ~refused
+    right = hits(probabilities.argmax(axis=1)[:, None], samples.labels)
+    answers, calibration = None, None
+    if answered.any():
+        answers = float(right[answered].mean())
+        calibration = expected_calibration_error(probabilities[answered], samples.labels[answered])
+    found = measured(recognizer.classes, probabilities, samples)
+    found |= {"refused": float(refused.mean()), "accuracy_of_answers": answers}
+    return found | {"calibration_error_of_answers": calibration}
 
-    settings: Settings = field(repr=False)
-    task: str
 
-    def run(self):
-        """Return a row for each baseline, situation and dose."""
-        task, settings = task_of(self.task), self.settings
+class Baselines:
+    """Logistic regression, the nearest pattern, and the usual method without learning where a task has one."""
+
+    def __init__(self, task, settings):
+        self.task, self.seen = task, slice(None)
+        if isinstance(task.pipeline, ImagePipeline):
+            self.seen = slice(1, 2)  # the power spectrum alone
         learned = pool(task, settings.learned, settings.seed + 1)
-        held_out = pool(task, max(settings.learned // 10, 16), settings.seed + 2)
-        seen = slice(1, 2) if isinstance(task.pipeline, ImagePipeline) else slice(None)  # the power spectrum alone
-
-        def part(samples):
-            return Samples(samples.inputs[:, seen], samples.labels, samples.levels)
-
+        held_out = self._part(pool(task, max(settings.learned // 10, 16), settings.seed + 2))
         fit = RecognitionFit(
             "linear", epochs=settings.baseline_epochs, learning_rate=1e-3, augmented=False, seed=settings.seed
         )
-        net = fit_network(task, part(learned), part(held_out), fit)
-        temperature = fit_temperature(outputs(net, part(held_out).inputs)[0], held_out.labels)
-        found = []
-        for situation in situations(task):
-            for level in task.levels:
-                samples = drawn(task, situation, level, settings.test, settings.seed)
-                about = {"task": self.task, "situation": situation, "level": level}
-                logits = outputs(net, part(samples).inputs)[0]
-                found.append(
-                    about
-                    | {"method": "logistic regression"}
-                    | measured(task.classes, softmax(logits, temperature), samples)
-                )
-                curves = task.pipeline.shown
-                known = Samples(curves(learned.inputs), learned.labels, learned.levels)
-                nearest = shares_of(nearest_labels(known, curves(samples.inputs)), len(task.classes))
-                found.append(about | {"method": "nearest pattern"} | of_labels(task.classes, nearest, samples))
-                if task.convention:
-                    usual = task.conventional(samples.inputs.astype(np.float64))
-                    found.append(about | {"method": task.convention} | measured(task.classes, usual, samples))
-        return pa.Table.from_pylist(found)
+        self.net = fit_network(task, self._part(learned), held_out, fit)
+        self.temperature = fit_temperature(outputs(self.net, held_out.inputs)[0], held_out.labels)
+        self.known = Samples(task.pipeline.shown(learned.inputs), learned.labels, learned.levels)
+
+    def _part(self, samples):
+        return Samples(samples.inputs[:, self.seen], samples.labels, samples.levels)
+
+    def measured(self, samples):
+        """Return a row for each baseline."""
+        task, classes = self.task, self.task.classes
+        logits = outputs(self.net, self._part(samples).inputs)[0]
+        yield {"method": "logistic regression"} | measured(classes, softmax(logits, self.temperature), samples)
+        nearest = shares_of(nearest_labels(self.known, task.pipeline.shown(samples.inputs)), len(classes))
+        yield {"method": "nearest pattern"} | of_labels(classes, nearest, samples)
+        if task.convention:
+            usual = task.conventional(samples.inputs.astype(np.float64))
+            yield {"method": task.convention} | measured(classes, usual, samples)
 
 
 @dataclass(frozen=True)
@@ -311,8 +306,9 @@ def measure(study, name):
             folder = common.OUTPUT / "runs" / "characterization-pools"
             draw_pool(task, count, settings.seed + number, folder, workers=study.workers)
     trained = trained_weights(STORE, (name,))
-    jobs = [Trained(settings, name, each, digest[:8]) for digest in trained.values() for each in situations(task)]
-    jobs += [Baseline(settings, name) if "resnet" in task.networks else Symmetry(settings, name)]
+    jobs = [Tested(settings, name, each, trained.get(name, "")[:8]) for each in situations(task)]
+    if "resnet" not in task.networks:
+        jobs.append(Symmetry(settings, name))
     rows = study.rows(jobs)
     columns = ("method", "situation", "level", "accuracy", "top_3", "among_occurring", "calibration_error",
                "refused_0.5", "share_error", "metallic_error")  # fmt: skip
