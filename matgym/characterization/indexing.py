@@ -19,34 +19,39 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from matgym.characterization.lattices import CENTRED, Family, centrings, families, line_kinds
+from matgym.characterization.lattices import CENTRED, Family, centrings, families, line_rows
 from matgym.characterization.peaks import Peaks, find_peaks
 from matgym.frozen import ValueObject
-from matgym.typing import FloatArray, IntArray
+from matgym.typing import Float32Array, FloatArray, IntArray
 
 MOST_PEAKS: Final = 24
 """Peaks that are compared, from the lowest angle on. This constant and all others here are choices of ours."""
 
-SOLVED_PEAKS: Final = 6
-"""Peaks, from the lowest angle on, of which combinations are solved for the parameters."""
+SOLVED_PEAKS: Final = (6, 9, 7)
+"""Peaks, from the lowest angle on, of which combinations are solved for one, two and three parameters."""
 
-SCREENED_PEAKS: Final = 7
-"""Peaks by which candidates are screened."""
+SCREENED_PEAKS: Final = (7, 9)
+"""Peaks, from the lowest angle on, by which candidates are screened for the first and for the second time."""
 
-SCREENED_LINES: Final = (36, 60)
-"""Lines, from the lowest indices on, of the first and of the second screening."""
+SCREENED_LINES: Final = 60
+"""Lines, from the lowest indices on, of the screening of lattices that are not orthorhombic."""
 
 ALIKE: Final = 0.003
 """Difference of the logarithms of parameters below which candidates are taken as one."""
 
-SCREENED: Final = (600, 16, 8)
-"""Candidates of a family that the first screening leaves, and of a centring that the second one and the first step of
-the refinement leave."""
+SCREENED: Final = (600, 150)
+"""Candidates that the first screening leaves, solved for with lines of a primitive and of each centred lattice."""
+
+KEPT: Final = (8, 16, 40)
+"""Candidates of a centring that the second screening leaves, of one, two and three parameters."""
+
+KEPT_REFINED: Final = 8
+"""Candidates of a centring that the first step of the refinement leaves."""
 
 LENGTHS_ANGSTROM: Final = (1.8, 40.0)
 """Range of the lengths of cell vectors, Å."""
 
-VOLUMES_ANGSTROM3: Final = (8.0, 2500.0)
+VOLUMES_ANGSTROM3: Final = (8.0, 4000.0)
 """Range of the volume of the conventional cell, Å³."""
 
 LEAST_WIDTH_DEG: Final = 0.15
@@ -143,7 +148,7 @@ def lattice_fits(peaks: Peaks, wavelength_angstrom: float) -> dict[tuple[str, st
     )
     found: dict[tuple[str, str], LatticeFit | None] = {}
     for family in families():
-        candidates = _candidates(family, seen.q)
+        candidates = _solved(family, seen)
         if len(candidates):
             found |= _best(family, seen, *_screened(family, seen, candidates))
         else:
@@ -194,53 +199,102 @@ class _Seen(ValueObject):
     width: float
     wavelength: float
 
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the angles of peaks in the screening, degrees."""
+        return float(np.hypot(SCREEN[0] * self.width, SCREEN[1]))
 
-def _candidates(family: Family, q: FloatArray) -> FloatArray:
+    def low(self, count: int) -> tuple[Float32Array, Float32Array]:
+        """Return Q of the lowest peaks, and its standard deviation in the screening."""
+        return self.q[:count].astype(np.float32), (self.spread * self.slopes[:count]).astype(np.float32)
+
+
+def _candidates(family: Family, inverses: FloatArray, q: FloatArray) -> FloatArray:
     """Return (K, P) parameters for which the lowest peaks are lines of low indices."""
-    count, first = len(family.powers), q[:SOLVED_PEAKS]
+    count = len(family.powers)
+    first = q[: SOLVED_PEAKS[count - 1]]
     if len(first) < count:
         return np.empty((0, count))
     chosen = first[np.array(list(combinations(range(len(first)), count)))]
-    found = np.einsum("cij,sj->sci", family.inverses, chosen).reshape(-1, count)
+    found = np.einsum("cij,sj->sci", inverses, chosen).reshape(-1, count)
     shortest, longest = LENGTHS_ANGSTROM
     found = found[((found > longest**-2) & (found < 4.0 / 3.0 * shortest**-2)).all(axis=1)]
     logs = np.log(found)
     volumes = logs @ family.powers + np.log(family.factor)
     fit = (volumes > np.log(VOLUMES_ANGSTROM3[0])) & (volumes < np.log(VOLUMES_ANGSTROM3[1]))
-    found, logs = found[fit], logs[fit]
-    if count == 3:
-        found, logs = np.sort(found, axis=1), np.sort(logs, axis=1)
-    cells = np.round(logs / ALIKE).astype(np.int64) @ 100003 ** np.arange(count)
-    different: FloatArray = found[np.unique(cells, return_index=True)[1]]
+    cells = np.round(logs[fit] / ALIKE).astype(np.int64) @ 100003 ** np.arange(count)
+    different: FloatArray = found[fit][np.unique(cells, return_index=True)[1]]
     return different
 
 
+def _solved(family: Family, seen: _Seen) -> FloatArray:
+    """Return (K, P) parameters that some of the lowest peaks give, and that explain the most of them."""
+    q, near = seen.low(SCREENED_PEAKS[0])
+    found = []
+    for number, inverses in family.trials:
+        candidates = _candidates(family, inverses, seen.q)
+        numbers = np.full(len(candidates), number)
+        if len(family.powers) == 3:
+            order = np.argsort(candidates, axis=1)
+            candidates = np.take_along_axis(candidates, order, axis=1)
+            if family.centrings[number] == "C":  # the axis that is not in the centred side is another one when sorted
+                numbers = family.centrings.index("A") + (order == 2).argmax(axis=1)
+        most = SCREENED[min(number, 1)]
+        if len(candidates) > most:
+            value = -0.9 * np.log(family.volumes(candidates))
+            for each in np.unique(numbers):
+                mine = np.flatnonzero(numbers == each)
+                value[mine] += (_apart(family, each, candidates[mine], q) < 1.5 * near[:, None]).sum(axis=0)
+            candidates = candidates[np.argpartition(-value, most)[:most]]
+        found.append(candidates)
+    return np.concatenate(found)
+
+
 def _screened(family: Family, seen: _Seen, candidates: FloatArray) -> tuple[FloatArray, IntArray]:
-    """Return the (K, P) parameters that explain the lowest peaks best, and the number of the centring of each."""
-    count = min(len(seen.q), SCREENED_PEAKS)
-    q, slopes = seen.q[:count].astype(np.float32), seen.slopes[:count]
-    spread = float(np.hypot(SCREEN[0] * seen.width, SCREEN[1]))
-    near = (spread * slopes).astype(np.float32)
-    # lines by candidates, since NumPy reduces the first axis much faster than the last one
-    if len(candidates) > SCREENED[0]:
-        lines = family.squares[: SCREENED_LINES[0]].astype(np.float32) @ candidates.T.astype(np.float32)
-        met = sum((np.abs(lines - each).min(axis=0) < 1.5 * limit) * 1.0 for each, limit in zip(q, near, strict=True))
-        value = met - 0.9 * np.log(family.volumes(candidates))
-        candidates = candidates[np.argpartition(-value, SCREENED[0])[: SCREENED[0]]]
-    order, starts, members = line_kinds(family, SCREENED_LINES[1])
-    lines = family.squares[order].astype(np.float32) @ candidates.T.astype(np.float32)
-    apart = np.stack([np.minimum.reduceat(np.abs(lines - each), starts, axis=0) for each in q])  # (peaks, kinds, K)
+    """Return the (K, P) parameters that explain low peaks best, and the number of the centring of each."""
+    q, near = seen.low(SCREENED_PEAKS[1])
+    slopes = seen.slopes[: len(q)]
+    spread = seen.spread
     # points of the reciprocal lattice within a sphere of radius √Q, differentiated: lines for each degree
     dense = 2.0 * np.pi * family.volumes(candidates) / family.equal * (np.sqrt(q) * slopes)[:, None]
     found, numbers = [], []
     for number, centring in enumerate(family.centrings):
-        off = apart[:, members[number]].min(axis=1) / near[:, None]
+        off = _apart(family, number, candidates, q) / near[:, None]
         density = np.maximum(dense / CENTRED[centring], 0.05)
         value = np.log(OUTLIERS + np.exp(-0.5 * off**2) / (spread * np.sqrt(2.0 * np.pi) * density)).sum(axis=0)
-        kept = min(SCREENED[1], len(candidates))
+        kept = min(KEPT[len(family.powers) - 1], len(candidates))
         found.append(candidates[np.argpartition(-value, kept - 1)[:kept]])
         numbers += [number] * kept
     return np.concatenate(found), np.array(numbers)
+
+
+def _apart(family: Family, number: int, parameters: FloatArray, q: Float32Array) -> Float32Array:
+    """Return the (N, K) distances of Q of N peaks from the nearest line of low indices of K lattices.
+
+    NumPy reduces the first axis much faster than the last one, so that lines come first.
+    """
+    parameters, found = parameters.astype(np.float32), np.empty((len(q), len(parameters)), dtype=np.float32)
+    if len(family.powers) < 3:
+        lines = family.squares[:SCREENED_LINES][family.allowed[number, :SCREENED_LINES]]
+        places = lines.astype(np.float32) @ parameters.T
+        for row, each in zip(found, q, strict=True):
+            np.abs(places - each).min(axis=0, out=row)
+        return found
+    rows = line_rows(family.centrings[number]).astype(np.float32)
+    step, first = rows[:, 2:3], rows[:, 3:]
+    sides, scale = rows[:, :2] @ parameters[:, 1:].T, 1.0 / (step * step * parameters[:, 0])
+    for row, each in zip(found, q, strict=True):
+        left = each - sides
+        h = left * scale
+        np.sqrt(np.maximum(h, 0.0, out=h), out=h)
+        h -= first / step
+        np.rint(h, out=h)
+        h += first / step
+        h *= h
+        h /= scale
+        left -= h
+        np.abs(left, out=left).min(axis=0, out=row)
+    return found
 
 
 def _best(
@@ -257,7 +311,7 @@ def _best(
     zeros, fit = np.zeros(len(parameters)), _Fit.of(family, seen, parameters, numbers, np.zeros(len(parameters)))
     for step, limit in enumerate(REFINED):
         if step == 1:
-            kept = np.concatenate([rows[np.argsort(-fit.evidence(seen, SPREADS)[rows])[: SCREENED[2]]]
+            kept = np.concatenate([rows[np.argsort(-fit.evidence(seen, SPREADS)[rows])[:KEPT_REFINED]]
                                    for rows in _rows(family, numbers)])  # fmt: skip
             parameters, numbers, zeros, fit = parameters[kept], numbers[kept], zeros[kept], fit.take(kept)
         parameters, zeros = _refined(family, seen, parameters, fit, limit * seen.width)

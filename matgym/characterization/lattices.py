@@ -25,11 +25,19 @@ HEXAGONAL: Final[Rows] = (
     (1, 0), (0, 1), (1, 1), (0, 4), (1, 4), (3, 0), (3, 1), (4, 0), (4, 1), (3, 4), (1, 9), (0, 9), (0, 16), (0, 36),
     (4, 4), (1, 16), (1, 25),
 )  # fmt: skip
-ORTHORHOMBIC: Final[Rows] = (
-    (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 1, 1), (4, 0, 0), (0, 4, 0), (0, 0, 4),
-    (4, 1, 0), (1, 4, 0), (0, 1, 4), (0, 4, 1), (1, 0, 4), (4, 0, 1),
+ORTHORHOMBIC: Final[tuple[tuple[int, Rows], ...]] = (
+    (0, ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 1, 1), (4, 0, 0), (0, 4, 0), (0, 0, 4),
+         (4, 1, 0), (1, 4, 0), (0, 1, 4), (0, 4, 1), (1, 0, 4), (4, 0, 1))),
+    (1, ((1, 1, 0), (1, 0, 1), (0, 1, 1), (4, 0, 0), (0, 4, 0), (0, 0, 4), (4, 1, 1), (1, 4, 1), (1, 1, 4))),
+    (2, ((1, 1, 1), (4, 0, 0), (0, 4, 0), (0, 0, 4), (4, 4, 0), (4, 0, 4), (0, 4, 4), (9, 1, 1), (1, 9, 1), (1, 1, 9))),
+    (5, ((1, 1, 0), (4, 0, 0), (0, 4, 0), (0, 0, 1), (1, 1, 1), (4, 0, 1), (0, 4, 1), (0, 0, 4), (1, 1, 4), (4, 4, 0))),
 )  # fmt: skip
-"""Rows of `Family.squares` as which low peaks are tried: those of lines of low indices; a choice of ours."""
+"""Rows of `Family.squares` as which low peaks are tried: those of lines of low indices, for orthorhombic lattices
+by the number of the centring. A choice of ours."""
+
+
+ROWS: Final = tuple((k, l) for k in range(4) for l in range(4) if k * l < 6 and k + l < 5)
+"""k and l of the lines by which orthorhombic lattices are screened; a choice of ours."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +49,8 @@ class Family(ValueObject):
         squares: (L, P) numbers of each line by which the parameters are multiplied for Q.
         centrings: C kinds of centring. A, B and C differ where the parameters are sorted.
         allowed: (C, L) whether a centring has the line.
-        inverses: (S, P, P) matrices that give the parameters of Q of P peaks.
+        trials: numbers of centrings, each with (S, P, P) matrices that give the parameters of Q of P peaks which are
+            taken as its lines.
         powers: (P,) powers of the parameters in the volume.
         factor: factor of the volume.
         equal: lines that coincide.
@@ -51,7 +60,7 @@ class Family(ValueObject):
     squares: IntArray
     centrings: tuple[str, ...]
     allowed: BoolArray
-    inverses: FloatArray
+    trials: tuple[tuple[int, FloatArray], ...]
     powers: FloatArray
     factor: float
     equal: int
@@ -62,51 +71,50 @@ class Family(ValueObject):
 
 
 @cache
-def line_kinds(family: Family, most: int) -> tuple[IntArray, IntArray, BoolArray]:
-    """Group lines of a family that the same centrings allow.
+def line_rows(centring: str) -> IntArray:
+    """Return the (R, 4) rows of lines of an orthorhombic lattice: k², l², the step of h and its first value.
 
-    Args:
-        family: one of `families`.
-        most: number of lines, from the lowest indices on.
-
-    Returns:
-        The (L,) lines in groups, the (G,) first places of the groups, and the (C, G) groups that a centring allows.
+    Rows have low k and l, and any h, which is that of the longest axis.
     """
-    found, numbers = np.unique(family.allowed[:, :most], axis=1, return_inverse=True)
-    order = np.argsort(numbers.ravel(), kind="stable")
-    starts = np.searchsorted(numbers.ravel()[order], np.arange(found.shape[1]))
-    return order, starts, found
+    found = []
+    for k, l in ROWS:
+        first = {"I": (k + l) % 2, "F": k % 2, "B": l % 2, "C": k % 2}.get(centring, 0)
+        if (k + l) % 2 == 0 or centring not in ("A", "F"):
+            found.append((k * k, l * l, 1 if centring in ("P", "A") else 2, first))
+    return np.array(found)
 
 
 @cache
 def families() -> tuple[Family, ...]:
     """Return the families of lattices, the most symmetric one first."""
-    h, k, l = _indices(12)
+    h, k, l = _indices(12, 12, 12)
     every, body, face = h >= 0, (h + k + l) % 2 == 0, ((h + k) % 2 == 0) & ((k + l) % 2 == 0)
     obverse = ((-h + k + l) % 3 == 0) | ((h - k + l) % 3 == 0)
     cubic, cubic_allowed = _lines(np.stack([h**2 + k**2 + l**2], axis=1), (every, body, face))
     low = cubic[:, 0] <= 100
     tetragonal = _lines(np.stack([h**2 + k**2, l**2], axis=1), (every, body))
     hexagonal = _lines(np.stack([h**2 + h * k + k**2, l**2], axis=1), (every, obverse))
-    h, k, l = _indices(8)
+    h, k, l = _indices(14, 10, 8)  # parameters are sorted, the longest axis first
     every, body, face = h >= 0, (h + k + l) % 2 == 0, ((h + k) % 2 == 0) & ((k + l) % 2 == 0)
     sides = tuple((first + second) % 2 == 0 for first, second in ((k, l), (h, l), (h, k)))
     orthorhombic = _lines(np.stack([h**2, k**2, l**2], axis=1), (every, body, face, *sides))
+    trials = tuple((number, _inverses(low, interchangeable=True)) for number, low in ORTHORHOMBIC)
     return (
         Family(
-            "cubic", cubic[low], ("P", "I", "F"), cubic_allowed[:, low], _inverses(CUBIC), np.array([-1.5]), 1.0, 48
+            "cubic", cubic[low], ("P", "I", "F"), cubic_allowed[:, low], ((0, _inverses(CUBIC)),), np.array([-1.5]),
+            1.0, 48,
         ),
         Family(
-            "tetragonal", tetragonal[0], ("P", "I"), tetragonal[1], _inverses(TETRAGONAL), np.array([-1.0, -0.5]), 1.0,
-            16,
+            "tetragonal", tetragonal[0], ("P", "I"), tetragonal[1], ((0, _inverses(TETRAGONAL)),),
+            np.array([-1.0, -0.5]), 1.0, 16,
         ),
         Family(
-            "hexagonal", hexagonal[0], ("P", "R"), hexagonal[1], _inverses(HEXAGONAL), np.array([-1.0, -0.5]),
+            "hexagonal", hexagonal[0], ("P", "R"), hexagonal[1], ((0, _inverses(HEXAGONAL)),), np.array([-1.0, -0.5]),
             2.0 / np.sqrt(3.0), 24,
         ),
         Family(
-            "orthorhombic", orthorhombic[0], ("P", "I", "F", "A", "B", "C"), orthorhombic[1],
-            _inverses(ORTHORHOMBIC, interchangeable=True), np.full(3, -0.5), 1.0, 8,
+            "orthorhombic", orthorhombic[0], ("P", "I", "F", "A", "B", "C"), orthorhombic[1], trials, np.full(3, -0.5),
+            1.0, 8,
         ),
     )  # fmt: skip
 
@@ -117,10 +125,9 @@ def centrings() -> tuple[tuple[str, str], ...]:
     return tuple((family.name, centring) for family in families() for centring in family.centrings)
 
 
-def _indices(most: int) -> IntArray:
-    """Return the (3, L) Miller indices from 0 to `most`, but for (0, 0, 0)."""
-    axis = np.arange(most + 1)
-    return np.stack(np.meshgrid(axis, axis, axis, indexing="ij")).reshape(3, -1)[:, 1:]
+def _indices(*most: int) -> IntArray:
+    """Return the (3, L) Miller indices from 0 to `most` of each axis, but for (0, 0, 0)."""
+    return np.stack(np.meshgrid(*(np.arange(each + 1) for each in most), indexing="ij")).reshape(3, -1)[:, 1:]
 
 
 def _lines(squares: IntArray, allowed: tuple[BoolArray, ...]) -> tuple[IntArray, BoolArray]:

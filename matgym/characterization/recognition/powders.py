@@ -46,13 +46,16 @@ MARGIN_DEG: Final = 1.5
 
 
 MOST_SHRUNK: Final = 0.2
-"""Largest logarithm by which cells of training patterns are shrunk. This number and the next two are ours."""
+"""Largest logarithm by which cells of training patterns are shrunk. This number and the next three are ours."""
 
 INTENSITY_SPREAD: Final = 0.3
 """Standard deviation of the logarithm by which roots of intensities of training patterns are changed."""
 
 KNOTS: Final = 48
 """Number of angles at which these changes are independent."""
+
+MOST_BROADENED_DEG: Final = 0.4
+"""Largest full width at half maximum of the Lorentzian by which training patterns are broadened, degrees."""
 
 PEAKS: Final = 12.0
 """Number of independent peaks by which the mean evidence of one counts in the baseline; this and the next are ours."""
@@ -111,10 +114,10 @@ class PowderTask(RecognitionTask):
         """Return the numbers of the classes of space groups."""
 
     def augmented(self, inputs: "Tensor", rng: np.random.Generator) -> "Tensor":
-        """Shrink cells and change intensities, neither of which changes the symmetry.
+        """Shrink cells, change intensities and broaden peaks, none of which changes the symmetry.
 
         A smaller cell has its peaks at larger sin(θ). The lowest angles, which are not in the grid, are taken as empty.
-        Figures of merit stay as they are.
+        Half of the patterns are broadened. Figures of merit stay as they are.
         """
         import torch
 
@@ -129,6 +132,8 @@ class PowderTask(RecognitionTask):
         logs = torch.from_numpy(rng.normal(0.0, INTENSITY_SPREAD, (len(inputs), 1, KNOTS)).astype(np.float32))
         factors = torch.nn.functional.interpolate(logs, patterns.shape[2], mode="linear", align_corners=True).exp()
         changed = moved * factors.to(inputs.device)
+        widths = rng.uniform(0.0, MOST_BROADENED_DEG, len(inputs)) * (rng.random(len(inputs)) < 0.5)
+        changed = broadened(changed, torch.from_numpy(widths.astype(np.float32)), span / (self.pipeline.points - 1))
         return torch.cat([changed / changed.amax(dim=2, keepdim=True).clamp_min(1e-6), figures], dim=2)
 
     def group(self, count: int, rng: np.random.Generator, conditions: Any, level: float | None) -> Samples:
@@ -254,6 +259,26 @@ class SpaceGroupFromPowder(PowderTask):
     def labels_of(self, groups: IntArray) -> IntArray:
         """Return the numbers of space groups, from 0."""
         return groups - 1
+
+
+def broadened(roots: "Tensor", fwhm_deg: "Tensor", step_deg: float) -> "Tensor":
+    """Return (B, 1, X) roots of intensities of which each pattern is folded with a Lorentzian.
+
+    Args:
+        roots: (B, 1, X) roots of intensities.
+        fwhm_deg: (B,) full widths at half maximum, degrees.
+        step_deg: step of the angles, degrees.
+    """
+    import torch
+
+    points = roots.shape[2]
+    frequencies = torch.fft.rfftfreq(
+        2 * points, step_deg, device=roots.device
+    )  # twice as long, so that ends stay apart
+    decay = torch.exp(-torch.pi * fwhm_deg.to(roots.device)[:, None, None] * frequencies)
+    spectra = torch.fft.rfft(roots.square(), 2 * points) * decay
+    found: Tensor = torch.fft.irfft(spectra, 2 * points)[:, :, :points].clamp_min(0.0).sqrt()
+    return found
 
 
 def _axis(rng: np.random.Generator) -> tuple[int, int, int]:

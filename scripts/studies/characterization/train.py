@@ -33,10 +33,10 @@ CONFIGS = {
     "chirality-hrtem": RecognitionConfig("chirality-hrtem", samples=40_000, fit=RecognitionFit(mixed=True, epochs=20)),
     "crystal-system": RecognitionConfig(
         "crystal-system",
-        samples=60_000,
+        samples=40_000,
         validation=2000,
         test=2000,
-        fit=RecognitionFit(settings={"width": 16}, epochs=16, mixed=True),
+        fit=RecognitionFit(settings={"width": 16}, epochs=14, mixed=True),
     ),
     "space-group": RecognitionConfig(
         "space-group",
