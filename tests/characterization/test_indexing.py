@@ -24,6 +24,12 @@ CORUNDUM_DEG = (25.574, 35.149, 37.773, 43.351, 52.548, 57.496, 66.513, 68.203, 
 LENGTH_ANGSTROM = 0.01
 """Largest difference of lengths of cell vectors: of angles that are exact to 0.02°."""
 
+FRACTION = 2e-3
+"""Largest relative difference of the same."""
+
+SHARE_FOUND = 0.8
+"""Least share of lattices that are found where lines are missing; our requirement."""
+
 
 def best_of(fits):
     """Return the fit of the largest evidence."""
@@ -75,6 +81,40 @@ def test_lattices_of_patterns_of_pymatgen(name):
     assert fit.centring == centring or {fit.centring, centring} <= sides  # the shortest vector comes last
     assert fit.volume == pytest.approx(Lattice.from_parameters(*cell).volume, rel=0.005)
     assert sorted(fit.lengths_angstrom) == pytest.approx(sorted(cell[:3]), abs=LENGTH_ANGSTROM)
+
+
+def allowed(centring, h, k, l):
+    """Return which indices a centring allows (International Tables A, 2.1.3.4)."""
+    sums = {"P": (h * 0,), "I": (h + k + l,), "F": (h + k, k + l), "A": (k + l,), "B": (h + l,), "C": (h + k,)}
+    return np.all([each % 2 == 0 for each in sums[centring]], axis=0)
+
+
+def test_random_orthorhombic_lattices_are_found():
+    """Of each centring ten cells of 3 to 17 Å, of whose lines a fifth is not seen.
+
+    The search is not exhaustive: where one axis is short, all low peaks can be lines of the other two.
+    """
+    rng = np.random.default_rng(0)
+    h, k, l = np.stack(np.meshgrid(*3 * [np.arange(25)])).reshape(3, -1)[:, 1:]
+    found = 0
+    for centring in 10 * "PIFABC":
+        lengths = np.sort(rng.uniform(3.0, 17.0, 3))[::-1]
+        q = (np.stack([h, k, l], axis=1) ** 2 / lengths**2).sum(axis=1)[allowed(centring, h, k, l)]
+        sines = np.unique(np.round(KALPHA1 / 2.0 * np.sqrt(q), 9))
+        angles = np.degrees(2.0 * np.arcsin(sines[sines < np.sin(np.radians(40.0))]))
+        fit = best_of(lattice_fits(peaks_at(angles[rng.uniform(size=len(angles)) < 0.8]), KALPHA1))
+        same = fit.family == "orthorhombic" and np.allclose(fit.lengths_angstrom, lengths, rtol=FRACTION)
+        found += int(same and fit.centring == centring)
+    assert found >= 60 * SHARE_FOUND
+
+
+def test_a_large_cubic_cell_is_found():
+    """Of 14.2 Å and face-centred, as many complex oxides and intermetallics are."""
+    h, k, l = np.stack(np.meshgrid(*3 * [np.arange(15)])).reshape(3, -1)[:, 1:]
+    q = np.unique((h * h + k * k + l * l)[allowed("F", h, k, l)])[:24] / 14.2**2
+    fit = best_of(lattice_fits(peaks_at(np.degrees(2.0 * np.arcsin(KALPHA1 / 2.0 * np.sqrt(q)))), KALPHA1))
+    assert (fit.family, fit.centring) == ("cubic", "F")
+    assert fit.lengths_angstrom == pytest.approx((14.2,) * 3, abs=LENGTH_ANGSTROM)
 
 
 def test_a_lattice_with_more_lines_is_worth_less():

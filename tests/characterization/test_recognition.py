@@ -32,7 +32,7 @@ from matgym.characterization.recognition.measures import (
     top_accuracy,
 )
 from matgym.characterization.recognition.networks import DEFAULTS, make_network, settings_of
-from matgym.characterization.recognition.powders import CrystalSystemFromPowder
+from matgym.characterization.recognition.powders import CrystalSystemFromPowder, broadened
 from matgym.characterization.recognition.registry import PLACE_TASKS, TASKS, draw_pool, read_pool, task_of
 from matgym.characterization.recognition.resemblance import resemblance
 from matgym.characterization.recognition.tasks import RecognitionTask, Samples
@@ -154,6 +154,19 @@ def test_powder_patterns_of_smaller_cells_have_peaks_at_larger_angles():
     assert np.exp(-0.2) - 0.005 < factors.min() < 0.85
     assert 0.95 < factors.max() < 1.005
     assert torch.allclose(changed.amax(dim=1), torch.ones(200))
+
+
+def test_a_broadened_peak_is_a_lorentzian_of_the_same_area():
+    step, widths = 0.05, np.array([0.0, 0.2, 0.4])
+    roots = torch.zeros(3, 1, 1024)
+    roots[:, 0, 500] = 1.0
+    found = broadened(roots, torch.tensor(widths, dtype=torch.float32), step)[:, 0].square().numpy()
+    assert found[0] == pytest.approx(np.eye(1024)[500], abs=1e-6)
+    half = widths[1:, None] / 2.0
+    line = step * half / np.pi / ((step * (np.arange(1024) - 500)) ** 2 + half**2)
+    near = np.abs(np.arange(1024) - 500) < 40  # farther away the period of the transform adds to the tails
+    np.testing.assert_allclose(found[1:, near], line[:, near], atol=3e-3)
+    assert found.sum(axis=1) == pytest.approx(1.0, abs=0.02)
 
 
 def test_a_pool_is_the_same_however_it_is_drawn(tmp_path):
