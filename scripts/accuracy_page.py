@@ -159,6 +159,7 @@ def loop():
     about = "## The loop closed\nWhat agents reach that see the hidden state, instruments, or what was read from "
     about += f"them; `{found['command']}` measured this on {found['machine']}. Returns are interquartile means over "
     about += 'seeds with 95 % intervals. "random" and "blind", the best fixed schedule, do not look.\n'
+    about += "\n![Returns by what agents see](images/characterization-loop.png)\n"
     return about + "\n" + table(["environment", "level", "sees", "return", "seeds", "steps"], rows)
 
 

@@ -1,6 +1,6 @@
-"""The picture of the accuracy of a task: by its level, and of the answers that are left without unsure ones."""
+"""Pictures of characterization: the accuracy of a task by its level, and returns of agents by what they see."""
 
-from matgym.viz.palette import MUTED, method_styles, new_figure
+from matgym.viz.palette import MUTED, VALUE, method_styles, new_figure, tidy
 
 LINES = {"training": ":", "unseen": "-", "prototypes": "--"}
 """Lines of the conditions."""
@@ -44,4 +44,27 @@ def accuracy_figure(rows, level_name):
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=3, frameon=False, fontsize=7)
     if network:
         right.legend(frameon=False, fontsize=7, title=level_name, title_fontsize=7)
+    return figure
+
+
+def loop_figure(scores):
+    """Return the picture of the returns of agents by what they see.
+
+    Args:
+        scores: entries of docs/results/characterization-loop.json.
+    """
+    places = list(dict.fromkeys((entry["environment"], entry["level"]) for entry in scores))
+    figure = new_figure(9.6, 3.8)
+    for axes, place in zip(figure.subplots(1, len(places), squeeze=False)[0], places, strict=True):
+        mine = [entry for entry in scores if (entry["environment"], entry["level"]) == place]
+        mine.sort(key=lambda entry: entry["return"][0])
+        for row, entry in enumerate(mine):
+            mean, low, high = entry["return"]
+            colour = VALUE if entry["steps"] else MUTED
+            axes.plot([low, high], [row, row], color=colour, lw=2, alpha=0.5)
+            axes.plot(mean, row, "o", color=colour)
+        axes.set_yticks(range(len(mine)), [entry["sees"] for entry in mine])
+        axes.set(xlabel="return of unseen episodes")
+        axes.set_title(f"{place[0].removeprefix('matgym/')}, {place[1]}, {mine[0]['seeds']} seeds", fontsize=10)
+        tidy(axes, "x")
     return figure

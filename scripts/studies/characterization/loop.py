@@ -3,7 +3,7 @@
 `python -m scripts.studies.characterization.loop` trains one agent for each observation of CVDGrowth-v0 and of
 FilmAnnealing-v0, as `scripts.studies.environments` does: stored hyper-parameters, and imitation first. It scores them
 on episodes that training did not see, with random actions and the best fixed schedule beside, and writes
-docs/results/characterization-loop.json after each seed. After an interruption the same command continues.
+docs/results/characterization-loop.json and a picture after each seed. After an interruption the same command continues.
 
 - "state" is the hidden truth, and "instruments" and "statistics" are the default observations. The statistics of a
   film are true values, of radius and defects.
@@ -29,6 +29,7 @@ from matgym.envs.film_annealing import FilmAnnealing
 from matgym.processes.annealing.film import COLDEST_C, scaled_celsius
 from matgym.registration import SPECS
 from matgym.statistics import interquartile_mean
+from scripts.studies.characterization.accuracy_picture import loop_figure
 from scripts.studies.characterization.weights import trained_weights
 from scripts.studies.common import Study, interval, print_markdown
 from scripts.studies.environments import Score
@@ -134,6 +135,7 @@ def main():
                 found = study.rows(jobs.values())
                 rows += [row | {"sees": sees} for sees, row in zip(jobs, found, strict=True)]
         study.write({"weights": weights, "rows": rows, "scores": summary(rows)})
+        study.picture("characterization-loop.png", partial(loop_figure(summary(rows)).savefig, format="png"))
     print_markdown(
         ("environment", "level", "sees", "return, IQM [95 %]", "seeds", "seconds a seed"),
         (
