@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from matgym.characterization.lattices import CENTRED, Family, centrings, families, line_rows
+from matgym.characterization.lattices import CENTRED, Family, centrings, families, line_rows, trials
 from matgym.characterization.peaks import Peaks, find_peaks
 from matgym.frozen import ValueObject
 from matgym.typing import Float32Array, FloatArray, IntArray
@@ -231,7 +231,7 @@ def _solved(family: Family, seen: _Seen) -> FloatArray:
     """Return (K, P) parameters that some of the lowest peaks give, and that explain the most of them."""
     q, near = seen.low(SCREENED_PEAKS[0])
     found = []
-    for number, inverses in family.trials:
+    for number, inverses in trials(family.name):
         candidates = _candidates(family, inverses, seen.q)
         numbers = np.full(len(candidates), number)
         if len(family.powers) == 3:

@@ -49,8 +49,6 @@ class Family(ValueObject):
         squares: (L, P) numbers of each line by which the parameters are multiplied for Q.
         centrings: C kinds of centring. A, B and C differ where the parameters are sorted.
         allowed: (C, L) whether a centring has the line.
-        trials: numbers of centrings, each with (S, P, P) matrices that give the parameters of Q of P peaks which are
-            taken as its lines.
         powers: (P,) powers of the parameters in the volume.
         factor: factor of the volume.
         equal: lines that coincide.
@@ -60,7 +58,6 @@ class Family(ValueObject):
     squares: IntArray
     centrings: tuple[str, ...]
     allowed: BoolArray
-    trials: tuple[tuple[int, FloatArray], ...]
     powers: FloatArray
     factor: float
     equal: int
@@ -81,7 +78,9 @@ def line_rows(centring: str) -> IntArray:
         first = {"I": (k + l) % 2, "F": k % 2, "B": l % 2, "C": k % 2}.get(centring, 0)
         if (k + l) % 2 == 0 or centring not in ("A", "F"):
             found.append((k * k, l * l, 1 if centring in ("P", "A") else 2, first))
-    return np.array(found)
+    rows = np.array(found)
+    rows.setflags(write=False)
+    return rows
 
 
 @cache
@@ -98,25 +97,25 @@ def families() -> tuple[Family, ...]:
     every, body, face = h >= 0, (h + k + l) % 2 == 0, ((h + k) % 2 == 0) & ((k + l) % 2 == 0)
     sides = tuple((first + second) % 2 == 0 for first, second in ((k, l), (h, l), (h, k)))
     orthorhombic = _lines(np.stack([h**2, k**2, l**2], axis=1), (every, body, face, *sides))
-    trials = tuple((number, _inverses(low, interchangeable=True)) for number, low in ORTHORHOMBIC)
     return (
-        Family(
-            "cubic", cubic[low], ("P", "I", "F"), cubic_allowed[:, low], ((0, _inverses(CUBIC)),), np.array([-1.5]),
-            1.0, 48,
-        ),
-        Family(
-            "tetragonal", tetragonal[0], ("P", "I"), tetragonal[1], ((0, _inverses(TETRAGONAL)),),
-            np.array([-1.0, -0.5]), 1.0, 16,
-        ),
-        Family(
-            "hexagonal", hexagonal[0], ("P", "R"), hexagonal[1], ((0, _inverses(HEXAGONAL)),), np.array([-1.0, -0.5]),
-            2.0 / np.sqrt(3.0), 24,
-        ),
-        Family(
-            "orthorhombic", orthorhombic[0], ("P", "I", "F", "A", "B", "C"), orthorhombic[1], trials, np.full(3, -0.5),
-            1.0, 8,
-        ),
-    )  # fmt: skip
+        Family("cubic", cubic[low], ("P", "I", "F"), cubic_allowed[:, low], np.array([-1.5]), 1.0, 48),
+        Family("tetragonal", tetragonal[0], ("P", "I"), tetragonal[1], np.array([-1.0, -0.5]), 1.0, 16),
+        Family("hexagonal", hexagonal[0], ("P", "R"), hexagonal[1], np.array([-1.0, -0.5]), 2.0 / np.sqrt(3.0), 24),
+        Family("orthorhombic", orthorhombic[0], tuple("PIFABC"), orthorhombic[1], np.full(3, -0.5), 1.0, 8),
+    )
+
+
+@cache
+def trials(family: str) -> tuple[tuple[int, FloatArray], ...]:
+    """Return by which centrings low peaks of a family are solved for its parameters.
+
+    Returns:
+        For each the number of the centring, and (S, P, P) matrices that give the parameters of Q of P peaks that are
+        taken as its lines of low indices.
+    """
+    rows = {"cubic": ((0, CUBIC),), "tetragonal": ((0, TETRAGONAL),), "hexagonal": ((0, HEXAGONAL),)}
+    found = rows.get(family, ORTHORHOMBIC)
+    return tuple((number, _inverses(low, interchangeable=family == "orthorhombic")) for number, low in found)
 
 
 @cache
@@ -154,4 +153,6 @@ def _inverses(low: Rows, *, interchangeable: bool = False) -> FloatArray:
                 continue
             seen.add(key)
         found.append(matrix)
-    return np.linalg.inv(np.array(found, dtype=np.float64))
+    inverses: FloatArray = np.linalg.inv(np.array(found, dtype=np.float64))
+    inverses.setflags(write=False)
+    return inverses
